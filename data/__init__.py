@@ -1,0 +1,1 @@
+"""The task: readings, prompts, buckets, splits, and the written examples with their source."""

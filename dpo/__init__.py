@@ -1,0 +1,1 @@
+"""Stage 2: faults, verified pairs and direct preference optimisation."""

@@ -1,0 +1,1 @@
+"""What every stage shares about the language model: load, chat template, packed forward, generation, runs."""
