@@ -23,9 +23,11 @@ def cells(split: Split) -> tuple[Reading, ...]:
             taken = {*cells("train"), *cells("validation"), *cells("test")}
             return tuple(cell for cell in grid() if cell not in taken)
 
+
 def is_heldout(reading: Reading) -> bool:
     """Whether a reading is a ``test`` cell, which no training, mining or selection may read."""
     return reading in _heldout_set()
+
 
 @cache
 def _heldout_set() -> frozenset[Reading]:
