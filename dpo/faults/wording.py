@@ -1,0 +1,170 @@
+"""The small words that a notice can do without or take in, and the two ways to change its length by them.
+
+They repair a corrupted notice (a label made it too long) and keep length from giving the rejected side away. None of
+them touches a rule: no figure, no direction, no advice about clothing or health.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from random import Random
+
+from dpo.faults.korean import after_modifier, clause_spots, tokens
+
+DROPPABLE = frozenset(
+    (
+        "한결",
+        "부쩍",
+        "훌쩍",
+        "껑충",
+        "성큼",
+        "무려",
+        "제법",
+        "꽤",
+        "무척",
+        "몹시",
+        "한층",
+        "사뭇",
+        "더욱",
+        "꼭",
+        "잠시",
+        "천천히",
+        "느긋하게",
+        "여유롭게",
+        "가볍게",
+        "함께",
+        "넉넉히",
+        "충분히",
+        "든든히",
+        "단단히",
+        "살짝",
+        "조심히",
+        "조심조심",
+        "쉬엄쉬엄",
+        "도란도란",
+        "서둘러",
+        "각별히",
+        "마음껏",
+        "오늘",
+        "아직",
+        "여전히",
+        "다시",
+        "금세",
+        "차분히",
+        "활기차게",
+        "부지런히",
+        "안전하게",
+        "되도록",
+        "절로",
+        "새삼",
+        "참",
+        "더없이",
+        "그래도",
+        "겨우",
+        "고작",
+        "벌써",
+        "매섭게",
+        "그만",
+        "서로",
+    )
+)
+"""Adverbs that may go without harm to grammar or sense."""
+
+FILLERS = (
+    "잠시 ",
+    "천천히 ",
+    "여유롭게 ",
+    "오늘도 ",
+    "이웃과 함께 ",
+    "주변을 살피며 ",
+    "가족과 함께 ",
+    "마음 편히 ",
+    "하늘을 바라보며 ",
+    "다른 이용객을 배려하며 ",
+    "주위를 천천히 둘러보면서 ",
+)
+"""Adverbials that may stand behind any clause."""
+
+_LONG_FILLERS = (
+    "오늘 하루를 건강하고 즐겁게 보내실 수 있도록 ",
+    "모두가 안전하고 편안하게 머무르실 수 있도록 ",
+    "이곳을 찾는 모든 분이 기분 좋게 머무실 수 있도록 ",
+    "몸 상태를 미리 살피고 이웃과 서로 인사를 나누며 ",
+    "무엇보다 건강과 안전을 가장 먼저 생각하면서 ",
+    "바쁜 하루 가운데에서도 마음의 여유를 잃지 말고 ",
+)
+
+_SHORTER_ENDINGS = (
+    (re.compile(r"시기 바랍니다\.$"), "세요."),
+    (re.compile(r"시길 (바랍니다|바라요|권합니다|권해요)\.$"), "세요."),
+    (re.compile(r"시면 (좋겠습니다|좋겠어요|좋겠네요|좋습니다)\.$"), "세요."),
+    (re.compile(r"(시면|면) 어떨까요\?$"), "세요."),
+    (re.compile(r"시는 (것이|게|편이) (좋습니다|좋아요|좋겠습니다|좋겠어요|좋겠네요)\.$"), "세요."),
+    (re.compile(r"십시오\.$"), "세요."),
+    (re.compile(r"해 (보세요|주세요|보십시오|주십시오)\.$"), "하세요."),
+    (re.compile(r"(?<=[입]어) (보세요|주세요)\.$"), "요."),
+)
+_LONGER_ENDINGS = (
+    (re.compile(r"세요\.$"), "시기 바랍니다."),
+    (re.compile(r"세요\.$"), "시면 좋겠습니다."),
+    (re.compile(r"십시오\.$"), "시기 바랍니다."),
+    (re.compile(r"세요\.$"), "시길 권해 드립니다."),
+)
+_MAX_DROPS = 4
+
+
+def shorter(text: str, rng: Random) -> Iterator[str]:
+    """The text with fewer and fewer dispensable words, and with a plainer ending; grammar stays whole."""
+    droppable = [word for word in text.split(" ") if word in DROPPABLE]
+    order = rng.sample(droppable, len(droppable))[:_MAX_DROPS]
+    endings = [text]
+    for pattern, ending in _SHORTER_ENDINGS:
+        plainer = pattern.sub(ending, text)
+        if plainer != text:
+            endings.append(plainer)
+    for count in range(len(order) + 1):
+        for base in endings:
+            words = base.split(" ")
+            for word in order[:count]:
+                if word in words:
+                    words.remove(word)
+            result = " ".join(words)
+            if result != text:
+                yield result
+
+
+def longer(text: str, rng: Random) -> Iterator[str]:
+    """The text with one, then two adverbials put in behind its clauses, or with a fuller ending."""
+    fuller = [pattern.sub(ending, text) for pattern, ending in _LONGER_ENDINGS if pattern.search(text)]
+    spots = filler_spots(text)
+    filled = [text[:spot] + filler + text[spot:] for filler in FILLERS for spot in spots[-1:] if filler not in text]
+    yield from rng.sample(fuller + filled, len(fuller + filled))
+    for once in filled[-3:]:
+        yield from (pattern.sub(ending, once) for pattern, ending in _LONGER_ENDINGS if pattern.search(once))
+
+
+def much_longer(text: str, rng: Random) -> Iterator[str]:
+    """The text with one or two long adverbials: far beyond what it needs to say."""
+    spots = filler_spots(text)[::-1]
+    fillers = rng.sample(_LONG_FILLERS, len(_LONG_FILLERS))
+    for spot in spots:
+        for filler in fillers:
+            yield text[:spot] + filler + text[spot:]
+    for spot in spots:
+        for first, second in pairwise(fillers):
+            yield text[:spot] + first + second + text[spot:]
+
+
+def filler_spots(text: str) -> list[int]:
+    """Where an adverbial may stand, the best place last: before the last verb and its place, behind a clause."""
+    spots = []
+    found = tokens(text)
+    for index in range(len(found) - 1, 1, -1):
+        if (
+            found[index].is_a("VV")
+            and found[index - 1].is_a("JKB", "JX")
+            and found[index - 1].word != found[index].word
+        ):
+            spots.append(found[index].start)
+            break
+    return [*spots, *(spot for spot in clause_spots(text)[::-1] if not after_modifier(text, spot))]
