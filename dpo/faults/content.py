@@ -22,6 +22,9 @@ _LIGHT_GARMENT = re.compile(r"(?:얇은|가벼운|시원한|편한) (?:옷차림
 _WARM_GARMENTS = ("두꺼운 외투", "두툼한 겉옷", "두꺼운 겉옷")
 _SUNSHADE = re.compile(r"(?:챙 (?:넓은|있는) )?(?:양산|모자)")
 _WARM_THINGS = ("목도리", "장갑", "두꺼운 외투")
+_WORN_OTHERWISE = re.compile(r"[을를]? (?:\S+ )?(?:두르|둘러|두른|끼|껴|낀|감싸|감아|잠|여미|여며|신|눌러|풀|벗|덮)")
+"""What is done with a scarf or gloves and not with their substitute (양산을 두르고)."""
+
 _LIGHT_ADVICE = ("가벼운 반팔 차림으로 ", "얇은 옷만 입고 ", "양산을 쓰고 ", "더위를 피해 ", "가벼운 옷차림으로 ")
 _WARM_ADVICE = ("두꺼운 외투를 입고 ", "겉옷을 꼭 챙겨 ", "따뜻하게 입고 ", "장갑을 끼고 ", "목도리를 두르고 ")
 _PRAISE = ("산책하기 좋은 ", "운동하기 좋은 ", "나들이하기 좋은 ")
@@ -50,8 +53,9 @@ def _no_park(notice: str, reading: Reading, rng: Random) -> Iterator[str]:
 def _exchange(notice: str, wanted: re.Pattern[str], others: list[str]) -> Iterator[str]:
     """Each thing that ``wanted`` finds, in turn exchanged for one of ``others``."""
     for found in dict.fromkeys(wanted.findall(notice)):
-        for other in others:
-            yield replace_noun(notice, found, other, count=1)
+        if not _WORN_OTHERWISE.match(notice[notice.index(found) + len(found) :]):
+            for other in others:
+                yield replace_noun(notice, found, other, count=1)
 
 
 def _inserted(notice: str, phrases: list[str]) -> Iterator[str]:

@@ -79,8 +79,6 @@ def _spelled(notice: str, reading: Reading, rng: Random) -> Iterator[str]:
 def _left_out(notice: str, reading: Reading, rng: Random) -> Iterator[str]:
     size = abs(reading.delta)
     degree = _DEGREES[0 if size >= 10 else 1 if size >= 5 else 2]
-        ("크게", "많이", "부쩍") if size >= 10 else ("제법", "꽤", "꽤나") if size >= 5 else ("조금", "약간", "살짝")
-    )
     for figure in change_figures(notice, reading):
         head = re.sub(_ROUNDING + "$", "", notice[: figure.start])
         tail = notice[figure.end :]
