@@ -53,7 +53,7 @@ class CueReport:
 
     def to_dict(self) -> dict[str, object]:
         """As JSON, rounded to three places."""
-        cues = {
+        cues: dict[str, object] = {
             cue: {"alone": round(separation.alone, 3), "paired": round(separation.paired, 3)}
             for cue, separation in self.separations.items()
         }

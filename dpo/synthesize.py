@@ -31,9 +31,9 @@ ROUND: tuple[RuleName, ...] = ("direction", "delta", "delta", "length", "park", 
 """Shares of the rules among further pairs of an example; delta counts most, for it is what models get wrong."""
 
 MAX_CANDIDATES = 24
-MAX_VERSIONS = 8
-NOTICEABLE = 2
-"""Differences in length of up to this many code points are left as they are."""
+MAX_VERSIONS = 16
+NOTICEABLE = 1
+"""Differences in length of up to this many code points (a digit more or less) are left as they are."""
 
 
 @dataclass

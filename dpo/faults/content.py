@@ -33,6 +33,13 @@ _ADVISORIES = {
     "hot": ("폭염주의보", "폭염경보", "폭염특보"),
     "any": ("건조주의보", "강풍주의보", "미세먼지주의보", "호우주의보"),
 }
+_WEATHER = {
+    "cold": ("강추위", "맹추위", "추위", "한파"),
+    "hot": ("무더위", "찜통더위", "불볕더위", "더위", "폭염"),
+    "any": ("바람", "꽃샘추위", "더위"),
+}
+"""Weather words whose place an advisory can take."""
+
 _ISSUED = ("가 발효된 ", "가 발령된 ", "가 발효 중인 ")
 
 
@@ -100,8 +107,10 @@ def _false_advisory(notice: str, reading: Reading, rng: Random) -> Iterator[str]
     season = "cold" if reading.today <= rubric.cold else "hot" if reading.today >= rubric.warm else "any"
     spot = notice.find("공원")
     for advisory in shuffled(_ADVISORIES[season], rng):
+        named = [replace_noun(notice, word, advisory, count=1) for word in _WEATHER[season] if word in notice]
         opening = [f"{advisory} 속에 {notice}", f"{advisory}가 발효된 가운데 {notice}"]
         inside = [] if after_modifier(notice, spot) else [notice[:spot] + advisory + i + notice[spot:] for i in _ISSUED]
+        yield from rng.sample(named, len(named))
         yield from rng.sample(opening + inside, len(opening + inside))
 
 

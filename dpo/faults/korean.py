@@ -175,7 +175,7 @@ def clauses(text: str) -> Iterator[Clause]:
         head = text[: found[start].start]
         finished = spell([*stem, *final_ending(stem, _has_subject(found, start))])
         if " " not in finished:
-            linked = spell([*stem, *_past(stem), ("니", "EC")])
+            linked = spell([*stem, *past_marker(stem), ("니", "EC")])
             yield Clause(token.end, token.form in _STRONG, head + finished, head + linked)
 
 
@@ -189,7 +189,7 @@ def _has_subject(found: Sequence[Token], start: int) -> bool:
     return False
 
 
-def _past(stem: Sequence[Morpheme]) -> list[Morpheme]:
+def past_marker(stem: Sequence[Morpheme]) -> list[Morpheme]:
     """A past marker for verbs of change, which state what has happened (올라 -> 올랐)."""
     forms = {form for form, _ in stem}
     changes = bool(forms & _CHANGES or _BECOMING.search(stem[-1][0])) or stem[-1] == ("지", "VX")
@@ -198,7 +198,7 @@ def _past(stem: Sequence[Morpheme]) -> list[Morpheme]:
 
 def final_ending(stem: Sequence[Morpheme], has_subject: bool = False) -> list[Morpheme]:
     """The polite final ending that fits a stem: a state or a change is stated, an action is advised (-세요)."""
-    past = _past(stem)
+    past = past_marker(stem)
     tense = any(tag == "EP" and form != "시" for form, tag in stem)
     acts = stem[-1][1].split("-")[0] in ("VV", "VX", "XSV") or stem[-1] == ("시", "EP")
     exists = stem[-1][0] in ("있", "없", "싶")

@@ -7,8 +7,8 @@ from random import Random
 from data.reading import Reading
 from dpo.faults.fault import fault
 from dpo.faults.figures import change_figures
-from dpo.faults.korean import after_modifier, clauses
-from dpo.faults.wording import longer, much_longer, shorter
+from dpo.faults.korean import after_modifier, chain_start, clauses, past_marker, spell, tokens
+from dpo.faults.wording import longer, much_longer
 from rewards.rubric import DEFAULT_RUBRIC
 
 _START = re.compile(r"어제|전날|하루 (?:만에|새|사이|전)|기온이 (?=어제|전날|하루)")
@@ -20,20 +20,39 @@ _TAILS = {
 
 
 def _too_short(notice: str, reading: Reading, rng: Random) -> Iterator[str]:
-    """The comparison alone with a brief closing; where it cannot be cut out, the notice without small words."""
+    """The comparison alone with a brief closing."""
     rubric = DEFAULT_RUBRIC
     kind = "cold" if reading.today <= rubric.cold else "hot" if reading.today >= rubric.warm else "mild"
+    tails = [*_TAILS[kind], *_own_tails(notice)]
+    openings = [*_clause_openings(notice, reading), *_comparisons(notice, reading)]
+    for tail in rng.sample(tails, len(tails)):
+        for opening in openings:
+            yield f"{opening} {tail}"
+
+
+def _clause_openings(notice: str, reading: Reading) -> Iterator[str]:
+    """The clauses up to one that states the change, from the start or from the word for yesterday."""
     starts = [match.start() for match in _START.finditer(notice) if not after_modifier(notice, match.start())]
-    figure = change_figures(notice, reading)
-    behind = figure[0].end if figure else 0
-    for tail in rng.sample([*_TAILS[kind], *_own_tails(notice)], len(_TAILS[kind]) + len(_own_tails(notice))):
-        for clause in clauses(notice):
-            if clause.end < behind:
-                continue
-            for start in [0, *starts]:
-                if start < behind or not figure:
-                    yield clause.linked[start:].lstrip() + " " + tail
-    yield from shorter(notice, rng)
+    change = change_figures(notice, reading)
+    for clause in clauses(notice):
+        for start in (0, *starts):
+            if start < clause.end and (not change or start < change[0].end <= clause.end):
+                yield clause.linked[start:]
+
+
+def _comparisons(notice: str, reading: Reading) -> Iterator[str]:
+    """The comparison cut out where it modifies a noun: ``어제보다 8도 낮은 공원`` gives ``어제보다 8도 낮으니``."""
+    found = tokens(notice)
+    for figure in change_figures(notice, reading)[:1]:
+        starts = [match.start() for match in _START.finditer(notice) if match.start() < figure.start]
+        stem = [i for i, t in enumerate(found) if t.start >= figure.end and t.is_a("VV", "VA", "XSA", "XSV")]
+        if not stem or not starts:
+            continue
+        first = chain_start(found, stem[0])
+        morphemes = [t.morpheme for t in found[first : stem[0] + 1]]
+        if (stem[0] + 1 < len(found)) and found[stem[0] + 1].form == "어" and found[stem[0] + 2].form == "지":
+            morphemes += [found[stem[0] + 1].morpheme, found[stem[0] + 2].morpheme]
+        yield notice[starts[-1] : found[first].start] + spell([*morphemes, *past_marker(morphemes), ("니", "EC")])
 
 
 def _own_tails(notice: str) -> list[str]:

@@ -6,10 +6,10 @@ them touches a rule: no figure, no direction, no advice about clothing or health
 
 import re
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import combinations, pairwise
 from random import Random
 
-from dpo.faults.korean import after_modifier, clause_spots, tokens
+from dpo.faults.korean import after_modifier, chain_start, clause_spots, spell, tokens
 
 DROPPABLE = frozenset(
     (
@@ -98,11 +98,9 @@ _SHORTER_ENDINGS = (
     (re.compile(r"시기 바랍니다\.$"), "세요."),
     (re.compile(r"시길 (바랍니다|바라요|권합니다|권해요)\.$"), "세요."),
     (re.compile(r"시면 (좋겠습니다|좋겠어요|좋겠네요|좋습니다)\.$"), "세요."),
-    (re.compile(r"(시면|면) 어떨까요\?$"), "세요."),
+    (re.compile(r"시면 어떨까요\?$"), "세요."),
     (re.compile(r"시는 (것이|게|편이) (좋습니다|좋아요|좋겠습니다|좋겠어요|좋겠네요)\.$"), "세요."),
     (re.compile(r"십시오\.$"), "세요."),
-    (re.compile(r"해 (보세요|주세요|보십시오|주십시오)\.$"), "하세요."),
-    (re.compile(r"(?<=[입]어) (보세요|주세요)\.$"), "요."),
 )
 _LONGER_ENDINGS = (
     (re.compile(r"세요\.$"), "시기 바랍니다."),
@@ -114,23 +112,46 @@ _MAX_DROPS = 4
 
 
 def shorter(text: str, rng: Random) -> Iterator[str]:
-    """The text with fewer and fewer dispensable words, and with a plainer ending; grammar stays whole."""
-    droppable = [word for word in text.split(" ") if word in DROPPABLE]
-    order = rng.sample(droppable, len(droppable))[:_MAX_DROPS]
-    endings = [text]
+    """The text with fewer and fewer dispensable words and a plainer ending, least change first; grammar stays whole."""
+    words = text.split(" ")
+    spare = rng.sample(dispensable := list(_dispensable(text)), len(dispensable))[:_MAX_DROPS]
+    versions = []
+    for count in range(len(spare) + 1):
+        for gone in combinations(spare, count):
+            kept = " ".join(word for index, word in enumerate(words) if index not in gone)
+            versions += [(count, kept), *((count + 1, plainer) for plainer in _plainer(kept))]
+    for _, version in sorted(versions, key=lambda item: item[0]):
+        if version != text:
+            yield version
+
+
+def _dispensable(text: str) -> Iterator[int]:
+    """Indices of words that may go: adverbs of the list, and adjectives that stand alone before their noun."""
+    found = tokens(text)
+    for index, match in enumerate(re.finditer(r"\S+", text)):
+        inside = [token for token in found if match.start() <= token.start < match.end()]
+        before = [token for token in found if token.end <= match.start()]
+        free = not before or before[-1].is_a("JKO", "SP") or (before[-1].is_a("EC") and before[-1].form != "게")
+        adjective = bool(inside) and inside[0].is_a("XR", "VA") and inside[-1].is_a("ETM") and len(inside) <= 3
+        if match[0] in DROPPABLE or (adjective and free):
+            yield index
+
+
+def _plainer(text: str) -> Iterator[str]:
+    """The text with a shorter polite ending: ``걸어 보세요.`` becomes ``걸으세요.``"""
     for pattern, ending in _SHORTER_ENDINGS:
         plainer = pattern.sub(ending, text)
         if plainer != text:
-            endings.append(plainer)
-    for count in range(len(order) + 1):
-        for base in endings:
-            words = base.split(" ")
-            for word in order[:count]:
-                if word in words:
-                    words.remove(word)
-            result = " ".join(words)
-            if result != text:
-                yield result
+            yield plainer
+            text = plainer
+    found = tokens(text)
+    for index in range(2, len(found) - 1):
+        auxiliary = found[index].is_a("VX") and found[index].form in ("보", "주", "가", "두")
+        if auxiliary and found[index + 1].is_a("EF") and found[index - 1].morpheme in (("어", "EC"), ("아", "EC")):
+            start = chain_start(found, index - 1)
+            stem = [token.morpheme for token in found[start : index - 1]]
+            if stem:
+                yield text[: found[start].start] + spell([*stem, ("세요", "EF")]) + "."
 
 
 def longer(text: str, rng: Random) -> Iterator[str]:
@@ -145,7 +166,7 @@ def longer(text: str, rng: Random) -> Iterator[str]:
 
 def much_longer(text: str, rng: Random) -> Iterator[str]:
     """The text with one or two long adverbials: far beyond what it needs to say."""
-    spots = filler_spots(text)[::-1]
+    spots = filler_spots(text)[::-1] or [0]
     fillers = rng.sample(_LONG_FILLERS, len(_LONG_FILLERS))
     for spot in spots:
         for filler in fillers:
