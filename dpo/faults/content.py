@@ -22,7 +22,9 @@ _LIGHT_GARMENT = re.compile(r"(?:얇은|가벼운|시원한|편한) (?:옷차림
 _WARM_GARMENTS = ("두꺼운 외투", "두툼한 겉옷", "두꺼운 겉옷")
 _SUNSHADE = re.compile(r"(?:챙 (?:넓은|있는) )?(?:양산|모자)")
 _WARM_THINGS = ("목도리", "장갑", "두꺼운 외투")
-_WORN_OTHERWISE = re.compile(r"[을를]? (?:\S+ )?(?:두르|둘러|두른|끼|껴|낀|감싸|감아|잠|여미|여며|신|눌러|풀|벗|덮)")
+_WORN_OTHERWISE = re.compile(
+    r"[을를]? (?:\S+ )?(?:두르|둘러|두른|끼|껴|낀|감싸|감아|잠|여미|여며|신|눌러|풀|벗|덮)|\s없이|\s대신"
+)
 """What is done with a scarf or gloves and not with their substitute (양산을 두르고)."""
 
 _LIGHT_ADVICE = ("가벼운 반팔 차림으로 ", "얇은 옷만 입고 ", "양산을 쓰고 ", "더위를 피해 ", "가벼운 옷차림으로 ")
@@ -36,7 +38,7 @@ _ADVISORIES = {
 _WEATHER = {
     "cold": ("강추위", "맹추위", "추위", "한파"),
     "hot": ("무더위", "찜통더위", "불볕더위", "더위", "폭염"),
-    "any": ("바람", "꽃샘추위", "더위"),
+    "any": (),
 }
 """Weather words whose place an advisory can take."""
 

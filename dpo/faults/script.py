@@ -5,7 +5,7 @@ from random import Random
 
 from data.reading import Reading
 from dpo.faults.fault import Corrupt, fault, shuffled
-from dpo.faults.korean import after_modifier, replace_noun
+from dpo.faults.korean import after_modifier, clause_spots, replace_noun
 
 _LATIN = {
     "산책로": ("walking road", "로드"),
@@ -85,7 +85,7 @@ def _foreign(words: Mapping[str, tuple[str, str]]) -> Corrupt:
 
 def _emoji(notice: str, reading: Reading, rng: Random) -> Iterator[str]:
     for emoji in shuffled(_EMOJI, rng):
-        spots = [index for index, letter in enumerate(notice) if letter in " ,"]
+        spots = [spot - 1 for spot in clause_spots(notice)]
         behind = [f"{notice} {emoji}", f"{notice[:-1]} {emoji}{notice[-1]}", f"{emoji} {notice}"]
         inside = [notice[:spot] + emoji + notice[spot:] for spot in rng.sample(spots, min(2, len(spots)))]
         yield from rng.sample(behind + inside, len(behind + inside))

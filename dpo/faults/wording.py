@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from itertools import combinations, pairwise
 from random import Random
 
-from dpo.faults.korean import after_modifier, chain_start, clause_spots, spell, tokens
+from dpo.faults.figures import figures
+from dpo.faults.korean import after_modifier, chain_start, clause_spots, clauses, spell, tokens
 
 DROPPABLE = frozenset(
     (
@@ -147,7 +148,11 @@ def _plainer(text: str) -> Iterator[str]:
     found = tokens(text)
     for index in range(2, len(found) - 1):
         auxiliary = found[index].is_a("VX") and found[index].form in ("보", "주", "가", "두")
-        if auxiliary and found[index + 1].is_a("EF") and found[index - 1].morpheme in (("어", "EC"), ("아", "EC")):
+        if (
+            auxiliary
+            and found[index + 1].morpheme == ("세요", "EF")
+            and found[index - 1].morpheme in (("어", "EC"), ("아", "EC"))
+        ):
             start = chain_start(found, index - 1)
             stem = [token.morpheme for token in found[start : index - 1]]
             if stem:
@@ -158,7 +163,7 @@ def longer(text: str, rng: Random) -> Iterator[str]:
     """The text with one, then two adverbials put in behind its clauses, or with a fuller ending."""
     fuller = [pattern.sub(ending, text) for pattern, ending in _LONGER_ENDINGS if pattern.search(text)]
     spots = filler_spots(text)
-    filled = [text[:spot] + filler + text[spot:] for filler in FILLERS for spot in spots[-1:] if filler not in text]
+    filled = [text[:spot] + filler + text[spot:] for filler in FILLERS for spot in spots[:1] if filler not in text]
     yield from rng.sample(fuller + filled, len(fuller + filled))
     for once in filled[-3:]:
         yield from (pattern.sub(ending, once) for pattern, ending in _LONGER_ENDINGS if pattern.search(once))
@@ -166,7 +171,7 @@ def longer(text: str, rng: Random) -> Iterator[str]:
 
 def much_longer(text: str, rng: Random) -> Iterator[str]:
     """The text with one or two long adverbials: far beyond what it needs to say."""
-    spots = filler_spots(text)[::-1] or [0]
+    spots = filler_spots(text) or clause_spots(text)[::-1] or [0]
     fillers = rng.sample(_LONG_FILLERS, len(_LONG_FILLERS))
     for spot in spots:
         for filler in fillers:
@@ -177,15 +182,17 @@ def much_longer(text: str, rng: Random) -> Iterator[str]:
 
 
 def filler_spots(text: str) -> list[int]:
-    """Where an adverbial may stand, the best place last: before the last verb and its place, behind a clause."""
-    spots = []
+    """Where an adverbial may stand, the best place first, always behind the last figure.
+
+    Behind a clause that a strong connective closes, or between a place and the last verb (공원에서 | 쉬어 가세요).
+    """
+    told = max((figure.end for figure in figures(text)), default=0)
+    strong = [clause.end for clause in clauses(text) if clause.strong]
+    spots = [spot for spot in clause_spots(text) if any(0 < spot - end <= 2 for end in strong)]
     found = tokens(text)
     for index in range(len(found) - 1, 1, -1):
-        if (
-            found[index].is_a("VV")
-            and found[index - 1].is_a("JKB", "JX")
-            and found[index - 1].word != found[index].word
-        ):
+        place = found[index - 1].is_a("JKB") and found[index - 1].form in ("에서", "로", "으로")
+        if found[index].is_a("VV") and place and found[index - 1].word != found[index].word:
             spots.append(found[index].start)
             break
-    return [*spots, *(spot for spot in clause_spots(text)[::-1] if not after_modifier(text, spot))]
+    return [spot for spot in spots if spot > told and not after_modifier(text, spot)]
