@@ -89,8 +89,9 @@ def load_examples(path: Path, on_invalid: OnInvalid = "stop", rubric: Rubric = D
     """
     readable: list[Example] = []
     invalid: list[InvalidRow] = []
-    other_system_turns = 0
+    rows = other_system_turns = 0
     for number, line in _lines(path):
+        rows += 1
         try:
             reading, notice, system = _parse(line)
         except ValueError as error:
@@ -119,7 +120,7 @@ def load_examples(path: Path, on_invalid: OnInvalid = "stop", rubric: Rubric = D
         else [example for example, verdict in zip(readable, verdicts, strict=True) if verdict.passed]
     )
     if not examples:
-        raise ValueError(f"{path}: no usable row of {len(readable) + len(invalid)}")
+        raise ValueError(f"{path}: no usable row of {rows}")
     return ExampleFile(tuple(examples), tuple(invalid), other_system_turns)
 
 

@@ -6,8 +6,12 @@ from rewards import words
 from rewards.text import Figure, Text
 from rewards.verdict import RuleResult
 
-_DAY = re.compile(r"(?:어제|전날|전일|오늘|하루 전|지금|현재)(?:의|이|가|도)?(?: 기온(?:은|이)?)? ?(?:약 )?$|(?:어제|전날)(?:은|는) ?$|오늘(?:은|는)? 기온(?:은|이) ?$")
-_BESIDE_SIZE = re.compile(r"^(?:나|쯤|가량| ?정도|씩)?(?: ?더)?(?:는|은|가|이|만큼|를|만)? ?(?:더 |훌쩍 |껑충 |뚝 |가까이 )?")
+_DAY = re.compile(
+    r"(?:어제|전날|전일|오늘|하루 전|지금|현재)(?:의|이|가|도)?(?: 기온(?:은|이)?)? ?(?:약 )?$|(?:어제|전날)(?:은|는) ?$|오늘(?:은|는)? 기온(?:은|이) ?$"
+)
+_BESIDE_SIZE = re.compile(
+    r"^(?:나|쯤|가량| ?정도|씩)?(?: 더(?= ))?(?:는|은|가|이|만큼|를|만)? ?(?:더 |훌쩍 |껑충 |뚝 |가까이 )?"
+)
 
 
 def delta(text: Text, yesterday: int, today: int) -> RuleResult:

@@ -14,6 +14,7 @@ _LABEL_CHECKS = (
     ("talk about the text", words.META),
     ("an alternative", words.ALTERNATIVE),
     ("an ellipsis", words.ELLIPSIS),
+    ("brackets around the text", words.WRAPPED),
     ("quotes", words.QUOTES),
     ("Markdown or a list mark", words.MARKDOWN),
     ("a special token", words.SPECIAL),

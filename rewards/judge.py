@@ -16,10 +16,7 @@ def judge(message: str, yesterday: int, today: int, rubric: Rubric = DEFAULT_RUB
 def judge_batch(items: Sequence[tuple[str, int, int]], rubric: Rubric = DEFAULT_RUBRIC) -> list[Verdict]:
     """Judge (message, yesterday, today) triples; the same verdicts as ``judge``, faster."""
     texts = prepare([message for message, _, _ in items])
-    return [
-        _verdict(text, yesterday, today, rubric)
-        for text, (_, yesterday, today) in zip(texts, items, strict=True)
-    ]
+    return [_verdict(text, yesterday, today, rubric) for text, (_, yesterday, today) in zip(texts, items, strict=True)]
 
 
 def _verdict(text: Text, yesterday: int, today: int, rubric: Rubric) -> Verdict:
