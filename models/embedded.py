@@ -90,7 +90,7 @@ def build(folder: Path) -> None:
         tokenizer.eos_token = END_OF_TURN
         tokenizer.chat_template = GEMMA_TEMPLATE
         tokenizer.save_pretrained(target)
-        model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+        model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
         _forget_quantisation(model)
         model.generation_config.eos_token_id = [tokenizer.eos_token_id, model.config.eos_token_id]
         model.to(torch.bfloat16).save_pretrained(target)
@@ -132,7 +132,7 @@ def _forget_quantisation(model: Any) -> None:
 def _checksums(folder: Path) -> dict[str, str]:
     sums = json.loads((folder / _CHECKSUMS).read_text(encoding="utf-8"))
     if not isinstance(sums, dict):
-        raise ValueError(f"expected an object, got {type(sums).__name__}")  # noqa: TRY004 - one kind of damage
+        raise ValueError(f"expected an object, got {type(sums).__name__}")
     return {str(name): str(value) for name, value in sums.items()}
 
 

@@ -18,15 +18,16 @@ def quantization_config(quantization: Quantization, compute: torch.dtype) -> Any
     Raises:
         ValueError: no such name.
     """
-    from transformers import BitsAndBytesConfig
+    import transformers
 
+    configuration: Any = transformers.BitsAndBytesConfig
     match quantization:
         case "none":
             return None
         case "8bit":
-            return BitsAndBytesConfig(load_in_8bit=True)
+            return configuration(load_in_8bit=True)
         case "4bit":
-            return BitsAndBytesConfig(
+            return configuration(
                 load_in_4bit=True,
                 bnb_4bit_quant_type="nf4",
                 bnb_4bit_use_double_quant=True,

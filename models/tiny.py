@@ -1,7 +1,8 @@
 """``tiny-random``: a model and a tokenizer built in memory from a fixed seed, for tests and dry runs.
 
 The model has Gemma 3's shape (two sliding layers to one full, one key head, tied embeddings) at a few thousand
-parameters; the tokenizer is a byte-level BPE with Gemma's turn markers, one token for a digit, as in the embedded model.
+parameters; the tokenizer is a byte-level BPE with Gemma's turn markers and, as in the embedded model, a token for each
+digit.
 """
 
 from typing import Any
@@ -43,7 +44,8 @@ def tiny_tokenizer() -> Any:
         show_progress=False,
     )
     tokenizer.train_from_iterator([SYSTEM_PROMPT, _WORDS], trainer)
-    return PreTrainedTokenizerFast(
+    wrap: Any = PreTrainedTokenizerFast
+    return wrap(
         tokenizer_object=tokenizer,
         bos_token="<bos>",
         eos_token=END_OF_TURN,
@@ -77,4 +79,5 @@ def tiny_model(vocabulary: int, dtype: torch.dtype = torch.float32) -> Any:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        return Gemma3ForCausalLM(config).to(dtype).eval()
+        model: Any = Gemma3ForCausalLM(config)
+        return model.to(dtype).eval()

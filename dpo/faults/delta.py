@@ -93,7 +93,7 @@ def _left_out(notice: str, reading: Reading, rng: Random) -> Iterator[str]:
             continue
         if tail.startswith(("차이", "상승", "하락", "하강")) and tail[2:3] not in "했하해된돼":
             yield f"{head}{'큰' if size >= 5 else '작은'} {tail}"
-        adverbs = degree
+        adverbs: tuple[str, ...] = degree
         if following and following.is_a("VA", "XR"):  # a state is compared, not a movement
             adverbs = ("훨씬", "한결") if size >= 5 else ("조금", "약간")
         for adverb in shuffled(adverbs, rng):
