@@ -71,7 +71,7 @@ def spell(morphemes: Sequence[Morpheme]) -> str:
         for closed, opened in _ENDINGS:
             if form in (closed, opened):
                 chain[index] = (closed if _closed(chain[index - 1][0]) else opened, tag)
-    return _kiwi().join(chain)
+    return str(_kiwi().join(chain))
 
 
 def _closed(form: str) -> bool:
@@ -217,7 +217,8 @@ def after_modifier(text: str, position: int) -> bool:
 
 def clause_spots(text: str) -> list[int]:
     """Places where an adverbial phrase may stand: behind a clause, its comma and space; strong connectives first."""
-    strong, weak = [], []
+    strong: list[str] = []
+    weak: list[str] = []
     for clause in clauses(text):
         match = re.match(r",? ", text[clause.end :])
         if match:
