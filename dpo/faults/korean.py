@@ -217,8 +217,8 @@ def after_modifier(text: str, position: int) -> bool:
 
 def clause_spots(text: str) -> list[int]:
     """Places where an adverbial phrase may stand: behind a clause, its comma and space; strong connectives first."""
-    strong: list[str] = []
-    weak: list[str] = []
+    strong: list[int] = []
+    weak: list[int] = []
     for clause in clauses(text):
         match = re.match(r",? ", text[clause.end :])
         if match:
