@@ -1,0 +1,155 @@
+"""A training from its first line to its last: run directory, W&B, checkpoints, adapter, manifest; or its continuation.
+
+Both stages hand over how their trainer is built; everything around it is here, so that they keep runs alike.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.files import write_atomic
+from data.prompts import SYSTEM_PROMPT
+from models.adapter import save_adapter
+from models.arguments import RunArguments
+from models.load import Loaded
+from models.processes import broadcast, is_main, wait_for_all
+from models.recipe import recipe_text, resolved
+from models.runs import Run, RunError, create_run, finish_run, last_checkpoint, open_unfinished, text_hash
+from models.template import template_hash
+from models.tracking import described, finish_tracking, start_tracking
+
+HISTORY = "history.json"
+"""What the trainer logged, line by line, in the run's directory."""
+
+_OF_THE_CALL = frozenset({"runs_dir", "resume", "dry_run", "tracking"})
+"""Settings that say nothing of the result, so a resumed run may have others."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a stage is made from.
+
+    Attributes:
+        name: ``sft`` or ``dpo``.
+        parts: the recipe's dataclasses.
+        plain: the same dataclasses at their defaults.
+        run: where the run is kept.
+        seed: of the training.
+        entries: what the manifest shall say beyond what every run says: data files and their hashes, say.
+        parent: the run this one goes on from.
+        group: W&B group; the parent's, or the run's own id, when None.
+    """
+
+    name: str
+    parts: tuple[Any, ...]
+    plain: tuple[Any, ...]
+    run: RunArguments
+    seed: int
+    entries: Mapping[str, Any]
+    parent: Run | None = None
+    group: str | None = None
+
+
+def fit(stage: Stage, loaded: Loaded, build: Callable[[Run], Any]) -> Run:
+    """Train, save the adapter and finish the run.
+
+    When training stops early, by an error, a full disk or Ctrl-C, the run stays unfinished and the error carries a note
+    that says how to go on from the last checkpoint.
+
+    Args:
+        stage: what is trained.
+        loaded: the base model.
+        build: makes the trainer for a run; its model is the PEFT model whose adapter ``default`` is saved.
+
+    Raises:
+        RunError: the run to resume is finished, missing, or was started with another recipe.
+        OSError: a file cannot be written.
+    """
+    run = Run(Path(broadcast(lambda: str(_open(stage, loaded).path))))
+    tracking = None
+    try:
+        trainer = build(run)
+        if is_main():
+            tracking = start_tracking(
+                run,
+                {**resolved(*stage.parts), "lineage": stage.entries, "parent": stage.parent and stage.parent.id},
+                wanted=stage.run.tracking,
+                group=stage.group or (stage.parent and stage.parent.manifest.get("group")) or run.id,
+                tags=(loaded.spec.name, stage.name),
+            )
+            trainer.args.report_to = tracking.report_to
+            _attach_wandb(trainer, tracking.report_to)
+        checkpoint = last_checkpoint(run) if stage.run.resume else None
+        started = time.monotonic()
+        outcome = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        wait_for_all()
+        if is_main():
+            save_adapter(trainer.accelerator.unwrap_model(trainer.model), loaded, run.adapter)
+            write_atomic(run.path / HISTORY, json.dumps(trainer.state.log_history, indent=1) + "\n")
+            finish_run(
+                run,
+                training={
+                    "steps": trainer.state.global_step,
+                    "epochs": trainer.state.epoch,
+                    "seconds": round(time.monotonic() - started, 1),
+                    "resumed_from": None if checkpoint is None else checkpoint.name,
+                    "best_checkpoint": _name(trainer.state.best_model_checkpoint),
+                    "best_metric": trainer.state.best_metric,
+                    "metrics": outcome.metrics,
+                },
+                **({} if tracking is None else {"wandb": described(tracking)}),
+            )
+    except BaseException as error:
+        if tracking is not None:
+            finish_tracking(tracking, failed=True)
+        error.add_note(f"the run is unfinished; go on with: launch/{stage.name}.py --resume {run.path}")
+        raise
+    if tracking is not None:
+        finish_tracking(tracking)
+    wait_for_all()
+    if is_main():
+        print(f"ondo: finished {run.path}", file=sys.stderr)
+    return run
+
+
+def _open(stage: Stage, loaded: Loaded) -> Run:
+    settings = json.loads(json.dumps(resolved(*stage.parts), default=str))
+    if stage.run.resume:
+        run = open_unfinished(stage.run.resume)
+        before = run.manifest["recipe"]
+        keys = sorted(key for key in settings if key not in _OF_THE_CALL and settings[key] != before.get(key))
+        if keys:
+            told = ", ".join(f"{key} ({before.get(key)!r}, now {settings[key]!r})" for key in keys)
+            raise RunError(f"run {run.path} was started with other settings: {told}; resume it with {run.recipe_file}")
+        return run
+    return create_run(
+        stage.name,
+        settings,
+        runs_dir=stage.run.folder,
+        parent=stage.parent,
+        recipe_text=recipe_text(stage.parts, stage.plain),
+        group=stage.group or (stage.parent and stage.parent.manifest.get("group")),
+        base_model=loaded.spec.name,
+        base_revision=loaded.spec.revision,
+        weights_hash=loaded.weights_hash,
+        template_hash=template_hash(loaded.tokenizer),
+        prompt_hash=text_hash(SYSTEM_PROMPT),
+        seed=stage.seed,
+        **stage.entries,
+    )
+
+
+def _attach_wandb(trainer: Any, report_to: list[str]) -> None:
+    """Add transformers' W&B callback, which takes the W&B run that is already there."""
+    if report_to:
+        from transformers.integrations import WandbCallback
+
+        trainer.add_callback(WandbCallback)
+
+
+def _name(checkpoint: str | None) -> str | None:
+    return None if checkpoint is None else Path(checkpoint).name
