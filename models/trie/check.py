@@ -81,7 +81,9 @@ def check_trainer(trainer: Any) -> None:
     """
     args = trainer.args
     if getattr(args, "padding_free", False) or getattr(trainer, "padding_free", False):
-        _fail("padding_free (or TRL's packing) drops the rows' bounds", "Set padding_free: false and packing off in TRL")
+        _fail(
+            "padding_free (or TRL's packing) drops the rows' bounds", "Set padding_free: false and packing off in TRL"
+        )
     if getattr(args, "use_liger_kernel", False):
         _fail("use_liger_kernel replaces the model's forward", "Set use_liger_kernel: false")
     if getattr(args, "label_smoothing_factor", 0.0):

@@ -120,8 +120,8 @@ def packed_forward(
     )
     if layers is not None and layout.calls != layers:
         raise RuntimeError(
-            f"only {layout.calls} of {layers} layers attended through the packed layout: this architecture mixes tokens "
-            "in another way too and cannot be packed; set packing: none"
+            f"only {layout.calls} of {layers} layers attended through the packed layout: this architecture mixes "
+            "tokens in another way too and cannot be packed; set packing: none"
         )
     head = model.get_output_embeddings()
     hidden = body.last_hidden_state[0]

@@ -4,6 +4,7 @@ Nodes stand in depth-first order, so the nodes below a node are one contiguous r
 interval test: ``j`` is ``i`` or an ancestor of it exactly when ``j <= i < end[j]``. Everything here is plain numpy.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -132,5 +133,5 @@ def cut_blocks(trie: Trie, overhead: int = BLOCK_OVERHEAD) -> tuple[Block, ...]:
     ordered = cuts[::-1]
     return tuple(
         Block(int(bounds[first]), int(bounds[last]), trie.path(int(bounds[first])))
-        for first, last in zip(ordered, ordered[1:], strict=False)
+        for first, last in itertools.pairwise(ordered)
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import broadcast_object_list
 from torch.utils.data import Sampler
 from trl import DPOTrainer
 
@@ -50,7 +51,10 @@ def pack_trainer(
         return
     args = trainer.args
     trainer.train_dataset = add_reference(
-        trainer, trainer.train_dataset, args.precompute_ref_batch_size or args.per_device_train_batch_size, reference_cache
+        trainer,
+        trainer.train_dataset,
+        args.precompute_ref_batch_size or args.per_device_train_batch_size,
+        reference_cache,
     )
     size = args.precompute_ref_batch_size or args.per_device_eval_batch_size
     if isinstance(trainer.eval_dataset, dict):
@@ -72,8 +76,9 @@ def add_reference(trainer: Any, dataset: Any, batch_size: int, cache: Path | Non
     """
     if not hasattr(dataset, "__len__"):
         raise CannotPackError("a streamed dataset has no reference to compute ahead: set precompute_reference=False")
-    with trainer.accelerator.main_process_first():
-        chosen, rejected = _reference(trainer, dataset, batch_size, cache)
+    # one process computes, the others wait for its numbers: they need no shared folder and can never differ
+    found = [_reference(trainer, dataset, batch_size, cache) if trainer.accelerator.is_main_process else None]
+    chosen, rejected = broadcast_object_list(found)[0]
     return dataset.add_column("ref_chosen_logps", chosen).add_column("ref_rejected_logps", rejected)
 
 
@@ -104,7 +109,7 @@ def _reference(trainer: Any, dataset: Any, batch_size: int, cache: Path | None) 
         for values, side in zip(trainer.compute_ref_log_probs(model, inputs), (chosen, rejected), strict=True):
             for row, value in zip(rows, values.float().tolist(), strict=True):
                 side[row] = value
-    if cache is not None and trainer.accelerator.is_main_process:
+    if cache is not None:
         save_reference(cache, key, chosen, rejected)
     return chosen, rejected
 
@@ -125,7 +130,7 @@ def _prompt_sampler(trainer: Any, train_dataset: Any = None) -> Sampler[int] | N
     else:
         prompts = [tuple(ids) for ids in dataset["input_ids"]]
     seed = trainer.args.seed if trainer.args.data_seed is None else trainer.args.data_seed
-    return PromptSampler(prompts, seed)
+    return PromptSampler(prompts, seed, trainer.args.train_batch_size)
 
 
 def _weigh_pairs(trainer: Any) -> None:
@@ -144,7 +149,7 @@ def _weigh_pairs(trainer: Any) -> None:
 
     def compute_loss(model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
         loss = compute(model, inputs, return_outputs, num_items_in_batch)
-        if not trainer.model.training or not torch.is_grad_enabled() or return_outputs:
+        if not pairs_in_step or not trainer.model.training or not torch.is_grad_enabled() or return_outputs:
             return loss
         share = (len(inputs["input_ids"]) // 2) * trainer.current_gradient_accumulation_steps / pairs_in_step
         return loss if share == 1.0 else loss * share
