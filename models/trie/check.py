@@ -80,10 +80,9 @@ def check_trainer(trainer: Any) -> None:
         CannotPackError: names the setting and the way out.
     """
     args = trainer.args
-    if getattr(args, "padding_free", False) or getattr(trainer, "padding_free", False):
-        _fail(
-            "padding_free (or TRL's packing) drops the rows' bounds", "Set padding_free: false and packing off in TRL"
-        )
+    for name in ("packing", "eval_packing", "padding_free"):
+        if getattr(args, name, None) is True:  # a recipe's own packing is a word
+            _fail(f"TRL's {name} puts rows one behind the other", f"Set {name} of the TRL config to false")
     if getattr(args, "use_liger_kernel", False):
         _fail("use_liger_kernel replaces the model's forward", "Set use_liger_kernel: false")
     if getattr(args, "label_smoothing_factor", 0.0):

@@ -130,7 +130,9 @@ def _prompt_sampler(trainer: Any, train_dataset: Any = None) -> Sampler[int] | N
     else:
         prompts = [tuple(ids) for ids in dataset["input_ids"]]
     seed = trainer.args.seed if trainer.args.data_seed is None else trainer.args.data_seed
-    return PromptSampler(prompts, seed, trainer.args.train_batch_size)
+    args = trainer.args
+    step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+    return PromptSampler(prompts, seed, args.train_batch_size, step)
 
 
 def _weigh_pairs(trainer: Any) -> None:
