@@ -13,18 +13,16 @@ gives the same bytes.
 import _root  # noqa: F401  (must stand first: it puts the repository root on sys.path)
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from data.files import write_atomic
 from data.source import source_notices
 from dpo.cues import CUES, CueReport, cue_report, cues_by_fault
 from dpo.faults import FAULTS, select_faults
-from dpo.pairs import write_pairs
+from dpo.pair_files import describe, write_pair_files
 from dpo.synthesize import Report, synthesize
 
 
@@ -44,17 +42,8 @@ def main() -> int:
             list(examples), per_example=arguments.per_example or None, faults=faults, seed=arguments.seed
         )
         overall, by_fault = cue_report(pairs), cues_by_fault(pairs)
-        write_pairs(arguments.output, pairs)
-        sidecar = {
-            "seed": arguments.seed,
-            "per_example": arguments.per_example,
-            **report.to_dict(),
-            "cues": {"all": overall.to_dict(), **{name: cues.to_dict() for name, cues in by_fault.items()}},
-        }
-        write_atomic(
-            arguments.output.with_name(arguments.output.name + ".report.json"),
-            json.dumps(sidecar, ensure_ascii=False, indent=2) + "\n",
-        )
+        made = {"seed": arguments.seed, "per_example": arguments.per_example, **describe(pairs, report)}
+        write_pair_files(arguments.output, pairs, made)
     except (ValueError, OSError) as error:
         print(f"synthesize: {error}", file=sys.stderr)
         return 2

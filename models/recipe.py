@@ -7,6 +7,7 @@ TRL is a recipe key too. Keys of a file are checked by the same parser as the co
 import argparse
 import dataclasses
 import difflib
+import inspect
 import json
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,9 @@ from models.runs import RECIPE
 
 _DROPPED = frozenset({"output_dir", "report_to", "run_name", "resume_from_checkpoint"})
 """Keys that belong to one run, not to a recipe; ondo sets them itself."""
+
+_NOT_RECORDED = _DROPPED | {"hub_token", "runs_dir", "resume", "dry_run", "tracking"}
+"""Keys that say nothing of the result, or must not be told."""
 
 
 class RecipeError(ValueError):
@@ -39,7 +43,7 @@ class RecipeParser(TrlParser):
         super().__init__(tuple(types), description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
         self.types = tuple(types)
         self.epilog = "Every other option of TRL's configuration and transformers' TrainingArguments is accepted too."
-        own = {name for kind in types for name in kind.__dict__.get("__annotations__", {})}
+        own = {name for kind in types for name in inspect.get_annotations(kind)}
         for action in self._actions:
             if action.dest not in own and action.dest not in ("help", "config"):
                 action.help = argparse.SUPPRESS
@@ -114,13 +118,15 @@ class _OnceLoader(yaml.SafeLoader):
 
 
 def resolved(*settings: Any) -> dict[str, Any]:
-    """Every setting of the parsed dataclasses that a recipe can hold, for the manifest."""
-    return {
+    """Every setting of the parsed dataclasses that bears on the result, as plain JSON values."""
+    values = {
         field.name: getattr(part, field.name)
         for part in settings
         for field in dataclasses.fields(part)
-        if field.init and field.name not in _DROPPED
+        if field.init and field.name not in _NOT_RECORDED
     }
+    plain: dict[str, Any] = json.loads(json.dumps(values, default=str))
+    return plain
 
 
 def recipe_text(settings: Sequence[Any], before: Sequence[Any]) -> str:
@@ -130,7 +136,7 @@ def recipe_text(settings: Sequence[Any], before: Sequence[Any]) -> str:
     """
     plain = resolved(*before)
     values = {key: value for key, value in resolved(*settings).items() if value != plain[key]}
-    return str(yaml.safe_dump(json.loads(json.dumps(values, default=str)), sort_keys=False, allow_unicode=True))
+    return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
 
 def _take_config(arguments: Sequence[str]) -> tuple[Path | None, list[str]]:

@@ -40,7 +40,9 @@ def preference_rows(
         sides = [answer_ids(tokenizer, reading, notice) for notice in (chosen, rejected)]
         _check_length(len(prompt) + max(map(len, sides)), max_length, reading)
         if sides[0] == sides[1]:
-            raise ValueError(f"reading {reading.yesterday} -> {reading.today}: chosen and rejected have the same tokens")
+            raise ValueError(
+                f"reading {reading.yesterday} -> {reading.today}: chosen and rejected have the same tokens"
+            )
         rows.append({"prompt_ids": prompt, "chosen_ids": sides[0], "rejected_ids": sides[1]})
     return Dataset.from_list(rows)
 

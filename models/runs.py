@@ -43,7 +43,7 @@ class Run:
 
     @property
     def stage(self) -> str:
-        """``sft`` or ``dpo``."""
+        """``sft``, ``dpo``, or ``base`` for a base model's evaluations."""
         return self.id.split("-", 1)[0]
 
     @property
@@ -97,7 +97,7 @@ def create_run(
     """Make the directory of a new run and write down how it starts.
 
     Args:
-        stage: ``sft`` or ``dpo``.
+        stage: ``sft``, ``dpo`` or ``base``.
         recipe: every setting, resolved.
         runs_dir: folder of all runs; made if need be.
         parent: the run this one continues.
@@ -134,9 +134,9 @@ def finish_run(run: Run, **entries: Any) -> None:
     """Write the final manifest; from here on the run counts as finished.
 
     Raises:
-        RunError: there is no adapter to speak of.
+        RunError: a run of training has no adapter to speak of.
     """
-    if not (run.adapter / "adapter_config.json").is_file():
+    if run.stage != "base" and not (run.adapter / "adapter_config.json").is_file():
         raise RunError(f"run {run.path}: cannot be finished without an adapter")
     finished = datetime.now(UTC)
     manifest = run.manifest | {"finished": finished.isoformat()} | entries

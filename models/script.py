@@ -1,4 +1,4 @@
-"""What every training script does around its work: errors that a user can mend become one clear message and exit code 2."""
+"""What every script does around its work: errors that a user can mend become one clear message and exit code 2."""
 
 import os
 import sys

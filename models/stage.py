@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from transformers import ProgressCallback
+
 from data.files import write_atomic
 from data.prompts import SYSTEM_PROMPT
 from models.adapter import save_adapter
 from models.arguments import RunArguments
 from models.load import Loaded
 from models.processes import broadcast, is_main, wait_for_all
+from models.progress import ShortProgress
 from models.recipe import recipe_text, resolved
 from models.runs import Run, RunError, create_run, finish_run, last_checkpoint, open_unfinished, text_hash
 from models.template import template_hash
@@ -24,9 +27,6 @@ from models.tracking import described, finish_tracking, start_tracking
 
 HISTORY = "history.json"
 """What the trainer logged, line by line, in the run's directory."""
-
-_OF_THE_CALL = frozenset({"runs_dir", "resume", "dry_run", "tracking"})
-"""Settings that say nothing of the result, so a resumed run may have others."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,12 @@ class Stage:
     group: str | None = None
 
 
-def fit(stage: Stage, loaded: Loaded, build: Callable[[Run], Any]) -> Run:
+def fit(
+    stage: Stage,
+    loaded: Loaded,
+    build: Callable[[Run], Any],
+    conclude: Callable[[Any], Mapping[str, Any]] = lambda trainer: {},
+) -> Run:
     """Train, save the adapter and finish the run.
 
     When training stops early, by an error, a full disk or Ctrl-C, the run stays unfinished and the error carries a note
@@ -64,6 +69,7 @@ def fit(stage: Stage, loaded: Loaded, build: Callable[[Run], Any]) -> Run:
         stage: what is trained.
         loaded: the base model.
         build: makes the trainer for a run; its model is the PEFT model whose adapter ``default`` is saved.
+        conclude: further entries of the final manifest, from the trainer after training.
 
     Raises:
         RunError: the run to resume is finished, missing, or was started with another recipe.
@@ -73,6 +79,9 @@ def fit(stage: Stage, loaded: Loaded, build: Callable[[Run], Any]) -> Run:
     tracking = None
     try:
         trainer = build(run)
+        if not trainer.args.disable_tqdm:
+            trainer.remove_callback(ProgressCallback)
+            trainer.add_callback(ShortProgress)
         if is_main():
             tracking = start_tracking(
                 run,
@@ -101,6 +110,7 @@ def fit(stage: Stage, loaded: Loaded, build: Callable[[Run], Any]) -> Run:
                     "best_metric": trainer.state.best_metric,
                     "metrics": outcome.metrics,
                 },
+                **conclude(trainer),
                 **({} if tracking is None else {"wandb": described(tracking)}),
             )
     except BaseException as error:
@@ -117,11 +127,11 @@ def fit(stage: Stage, loaded: Loaded, build: Callable[[Run], Any]) -> Run:
 
 
 def _open(stage: Stage, loaded: Loaded) -> Run:
-    settings = json.loads(json.dumps(resolved(*stage.parts), default=str))
+    settings = resolved(*stage.parts)
     if stage.run.resume:
         run = open_unfinished(stage.run.resume)
         before = run.manifest["recipe"]
-        keys = sorted(key for key in settings if key not in _OF_THE_CALL and settings[key] != before.get(key))
+        keys = sorted(key for key in settings if settings[key] != before.get(key))
         if keys:
             told = ", ".join(f"{key} ({before.get(key)!r}, now {settings[key]!r})" for key in keys)
             raise RunError(f"run {run.path} was started with other settings: {told}; resume it with {run.recipe_file}")

@@ -95,6 +95,7 @@ def start_tracking(
 
     # W&B sends what its own library does and crashes on; nobody asked for that.
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    os.environ.setdefault("WANDB_SILENT", "true")
     options: dict[str, Any] = {
         "project": os.environ.get("WANDB_PROJECT") or "ondo",
         "entity": os.environ.get("WANDB_ENTITY") or None,
@@ -112,7 +113,7 @@ def start_tracking(
     for attempt in (mode, "offline"):
         try:
             tracking.wandb_run = wandb.init(
-                mode=attempt,
+                mode=attempt,  # type: ignore[arg-type] # one of _MODES
                 settings=wandb.Settings(
                     init_timeout=INIT_TIMEOUT, finish_timeout=FINISH_TIMEOUT, silent=True, console="off"
                 ),
@@ -136,7 +137,7 @@ def described(tracking: Tracking) -> dict[str, Any]:
         "mode": tracking.mode,
         "reason": tracking.reason,
         "id": None if wandb_run is None else wandb_run.id,
-        "url": None if wandb_run is None else wandb_run.url,
+        "url": wandb_run.url if wandb_run is not None and tracking.mode == "online" else None,
         "folder": None if tracking.folder is None else str(tracking.folder),
     }
 

@@ -45,11 +45,11 @@ class SftConfig(SFTConfig):
     max_length: int | None = field(default=None, metadata={"help": "Longest row in tokens; a longer one is an error."})
     generate_validation: bool = field(
         default=True,
-        metadata={"help": "Write and judge the validation notices at every evaluation, and choose the best checkpoint."},
+        metadata={"help": "Write and judge validation notices at every evaluation, and choose the best checkpoint."},
     )
-    bf16: bool | None = field(default=False, metadata={"help": "Autocast. Not needed: the frozen weights are bfloat16."})
+    bf16: bool | None = field(default=False, metadata={"help": "Autocast; the frozen weights are bfloat16 without it."})
     gradient_checkpointing: bool = field(default=False, metadata={"help": "Trade time for memory."})
-    dataloader_pin_memory: bool = field(default_factory=torch.cuda.is_available)
+    dataloader_pin_memory: bool = field(default=torch.cuda.is_available())
     logging_steps: float = field(default=5, metadata={"help": "Steps between two lines of the log."})
     eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate: epoch, steps or no."})
     save_strategy: str = field(default="epoch", metadata={"help": "When to save a checkpoint: as eval_strategy."})
@@ -60,7 +60,7 @@ class SftConfig(SFTConfig):
     )
     greater_is_better: bool | None = field(default=None)
     use_cpu: bool = field(
-        default_factory=lambda: not torch.cuda.is_available(), metadata={"help": "Train on the CPU in spite of a GPU."}
+        default=not torch.cuda.is_available(), metadata={"help": "Train on the CPU in spite of a GPU."}
     )
 
     def __post_init__(self) -> None:

@@ -67,8 +67,8 @@ def load_data(config: SftConfig) -> SftData:
     for example in validation.examples:
         if example.reading in lines:
             raise ValueError(
-                f"{files[1]}:{example.line}: this reading stands in {files[0]}:{lines[example.reading]} too; validation "
-                "must not be trained on"
+                f"{files[1]}:{example.line}: this reading stands in {files[0]}:{lines[example.reading]} too; "
+                "validation must not be trained on"
             )
     return SftData(train, validation, *files)
 
@@ -79,7 +79,7 @@ def build_trainer(
     """TRL's trainer on our token rows, packed when the recipe says so, with the notices judged at every evaluation."""
     config = dataclasses.replace(settings.config)
     config.output_dir, config.report_to = str(run.checkpoints), []
-    config.packing = False  # TRL's own packing
+    config.packing = False  # type: ignore[assignment] # TRL's own packing
     set_seed(config.seed)
     model = get_peft_model(loaded.model, settings.lora.peft_config())
     rows = {
@@ -134,11 +134,15 @@ def dry_run(settings: Settings) -> None:
     config, data = settings.config, load_data(settings.config)
     examples = len(data.train.examples)
     a_step = config.per_device_train_batch_size * config.gradient_accumulation_steps * config.world_size
-    steps = config.max_steps if config.max_steps > 0 else math.ceil(math.ceil(examples / a_step) * config.num_train_epochs)
-    print(f"base model:  {settings.model.base_model} ({settings.model.dtype}, quantization {settings.model.quantization})")
+    steps = (
+        config.max_steps if config.max_steps > 0 else math.ceil(math.ceil(examples / a_step) * config.num_train_epochs)
+    )
+    model = settings.model
+    print(f"base model:  {model.base_model} ({model.dtype}, quantization {model.quantization})")
     print(f"adapter:     LoRA rank {settings.lora.lora_r} on {' '.join(settings.lora.lora_target_modules)}")
     print(f"train:       {examples} examples of {data.train_file}")
     print(f"validation:  {len(data.validation.examples)} examples of {data.validation_file}")
     for row in (*data.train.invalid, *data.validation.invalid):
         print(f"invalid row: {row}")
-    print(f"training:    {steps} steps of {a_step} examples, learning rate {config.learning_rate:g}, packing {config.packing}")
+    print(f"training:    {steps} steps of {a_step} examples, learning rate {config.learning_rate:g}")
+    print(f"packing:     {config.packing}")

@@ -1,0 +1,209 @@
+"""Stage 2: DPO from a finished SFT run, with that same policy as the reference, on verified pairs."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from transformers import TrainerCallback, set_seed
+
+from data.examples import Example, load_examples
+from dpo.config import DpoConfig
+from dpo.faults import FAULTS, select_faults
+from dpo.load import fault_counts, load_pairs
+from dpo.pair_files import describe, write_pair_files
+from dpo.pairs import Pair
+from dpo.synthesize import Report, synthesize
+from dpo.trainer import FAULT, PairCollator, PairTrainer
+from eval.callback import NoticeEvaluation
+from models.adapter import load_adapter
+from models.arguments import RunArguments
+from models.embedded import cache_root
+from models.load import Loaded, ModelSpec, load_base
+from models.processes import broadcast, wait_for_all
+from models.rows import preference_rows
+from models.runs import Run, RunError, file_hash, newest_run, open_run
+from models.stage import Stage, fit
+from models.trie import pack_trainer
+
+PAIRS = "pairs.jsonl"
+"""The pairs a run learns from, in its directory; when they were made there, with the report of their making."""
+
+TYPES = (DpoConfig, RunArguments)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a recipe of stage 2 says; the base model and the adapter's shape come from the SFT run."""
+
+    config: DpoConfig
+    run: RunArguments
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """The dataclasses, in the order of :data:`TYPES`."""
+        return self.config, self.run
+
+
+@dataclass(frozen=True)
+class DpoData:
+    """Pairs to learn from and to watch while training; ``report`` is None when the pairs come from a file."""
+
+    train: tuple[Pair, ...]
+    validation: tuple[Pair, ...]
+    report: dict[str, Any] | None
+
+
+def parent_run(settings: Settings) -> Run:
+    """The SFT run to go on from.
+
+    Raises:
+        RunError: there is none, it is unfinished, or it is of another stage.
+    """
+    sft = settings.config.sft
+    if sft is None:
+        return newest_run("sft", settings.run.folder)
+    run = open_run(sft)
+    if run.stage != "sft":
+        raise RunError(f"run {sft} is a {run.stage} run; DPO goes on from an SFT run")
+    return run
+
+
+def base_spec(parent: Run, trust_remote_code: bool) -> ModelSpec:
+    """How the SFT run loaded its base model; DPO loads it the same way."""
+    recipe = parent.manifest["recipe"]
+    return ModelSpec(
+        recipe["base_model"], recipe["base_revision"], trust_remote_code, recipe["quantization"], recipe["dtype"]
+    )
+
+
+def load_data(config: DpoConfig, parent: Run) -> DpoData:
+    """Read a pair file, or make pairs from the examples the SFT run learnt from; validation pairs are always made.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: the SFT run's files are not what they were, or a pair breaks its contract.
+    """
+    train, validation = (_examples(parent, name) for name in ("train", "validation"))
+    faults = FAULTS if config.faults is None else select_faults(config.faults)
+    watched, _ = _pairs(validation, config, faults)
+    if config.pairs is not None:
+        return DpoData(tuple(load_pairs(Path(config.pairs))), tuple(watched), None)
+    pairs, report = _pairs(train, config, faults)
+    return DpoData(tuple(pairs), tuple(watched), describe(pairs, report))
+
+
+def _examples(parent: Run, name: str) -> list[Example]:
+    recorded = parent.manifest["data"][name]
+    path = Path(recorded["file"])
+    if file_hash(path) != recorded["sha256"]:
+        raise ValueError(
+            f"{path} has changed since the SFT run {parent.id}, so its pairs would not be what the policy was taught: "
+            "run launch/sft.py again"
+        )
+    return list(load_examples(path, "drop").examples)
+
+
+def _pairs(examples: Sequence[Example], config: DpoConfig, faults: Any) -> tuple[list[Pair], Report]:
+    written = [(example.reading, example.notice) for example in examples]
+    return synthesize(written, per_example=config.per_example or None, faults=faults, seed=config.seed)
+
+
+def build_trainer(
+    settings: Settings, data: DpoData, parent: Run, loaded: Loaded, run: Run, callbacks: Sequence[TrainerCallback] = ()
+) -> PairTrainer:
+    """The trainer, with the SFT adapter as policy and a frozen copy of it as reference."""
+    config = dataclasses.replace(settings.config)
+    config.output_dir, config.report_to = str(run.checkpoints), []
+    packed = config.packing == "trie"
+    config.precompute_ref_log_probs = not packed  # packed, it is computed by pack_trainer
+    set_seed(config.seed)
+    model = load_adapter(loaded, parent.adapter, trainable=True)
+    names = sorted({pair.fault for pair in (*data.train, *data.validation)})
+    rows = {
+        name: pair_rows(loaded, pairs, names, config.max_length)
+        for name, pairs in (("train", data.train), ("validation", data.validation))
+    }
+    trainer = PairTrainer(
+        faults=names,
+        chosen_logp_limit=config.chosen_logp_limit,
+        model=model,
+        args=config,
+        data_collator=PairCollator(pad_token_id=loaded.tokenizer.pad_token_id),
+        train_dataset=rows["train"],
+        eval_dataset=None if config.eval_strategy == "no" else rows["validation"],
+        processing_class=loaded.tokenizer,
+        callbacks=list(callbacks),
+    )
+    if packed:
+        pack_trainer(trainer, reference_cache=cache_root() / "reference")
+    if config.generate_validation:
+        readings = list(dict.fromkeys(pair.reading for pair in data.validation))
+        trainer.add_callback(NoticeEvaluation(trainer, loaded.tokenizer, readings))
+    return trainer
+
+
+def pair_rows(loaded: Loaded, pairs: Sequence[Pair], faults: Sequence[str], max_length: int | None) -> Dataset:
+    """Token rows of pairs, with the number of each pair's fault."""
+    triples = [(pair.reading, pair.chosen, pair.rejected) for pair in pairs]
+    rows = preference_rows(loaded.tokenizer, triples, max_length)
+    return rows.add_column(FAULT, [faults.index(pair.fault) for pair in pairs])
+
+
+def run_dpo(settings: Settings, callbacks: Sequence[TrainerCallback] = (), group: str | None = None) -> Run:
+    """Train and leave a finished run; see :func:`models.stage.fit` for what happens when it is interrupted.
+
+    Raises:
+        ValueError: settings, runs, pairs and models that do not go together.
+        OSError: a file cannot be read or written.
+        dpo.trainer.WrongReferenceError: policy and reference differ before the first step.
+    """
+    config = settings.config
+    parent = parent_run(settings)
+    config.sft = str(parent.path)
+    data = load_data(config, parent)
+    loaded = load_base(base_spec(parent, config.trust_remote_code))
+    stage = Stage(
+        name="dpo",
+        parts=settings.parts,
+        plain=tuple(kind() for kind in TYPES),
+        run=settings.run,
+        seed=config.seed,
+        entries={
+            "data": {
+                "pairs": len(data.train),
+                "validation_pairs": len(data.validation),
+                "file": None if config.pairs is None else config.pairs,
+                "by_fault": fault_counts(list(data.train)),
+                **({} if config.pairs is None else {"sha256": file_hash(Path(config.pairs))}),
+            },
+            "parent_adapter_sha256": file_hash(parent.adapter / "adapter_model.safetensors"),
+        },
+        parent=parent,
+        group=group,
+    )
+
+    def build(run: Run) -> PairTrainer:
+        broadcast(lambda: write_pair_files(run.path / PAIRS, data.train, data.report))
+        wait_for_all()
+        return build_trainer(settings, data, parent, loaded, run, callbacks)
+
+    return fit(stage, loaded, build, conclude=lambda trainer: {"displacement": trainer.displacement})
+
+
+def dry_run(settings: Settings) -> None:
+    """Print what :func:`run_dpo` would train on, without loading weights or writing a file."""
+    config = settings.config
+    parent = parent_run(settings)
+    data = load_data(config, parent)
+    print(f"SFT run:     {parent.path} (base model {parent.manifest['base_model']})")
+    print(f"pairs:       {len(data.train)} from {config.pairs or 'the examples of the SFT run'}")
+    for name, count in fault_counts(list(data.train)).items():
+        print(f"             {count:5d} {name}")
+    print(f"validation:  {len(data.validation)} pairs")
+    weights = config.loss_weights or [1.0] * len(config.loss_type)
+    losses = ", ".join(f"{weight:g} x {loss}" for loss, weight in zip(config.loss_type, weights, strict=True))
+    print(f"training:    loss {losses}; beta {config.beta:g}, learning rate {config.learning_rate:g}")
+    print(f"packing:     {config.packing}")
