@@ -1,6 +1,8 @@
 """The prompt: one system text, one form of user text, and the chat built from them."""
 
+import json
 import re
+from hashlib import sha256
 from typing import TypedDict
 
 from data.reading import Reading
@@ -50,3 +52,8 @@ def prompt_messages(reading: Reading) -> list[Message]:
 def chat_messages(reading: Reading, notice: str) -> list[Message]:
     """The whole chat of one example: system, user and the notice as the assistant's turn."""
     return [*prompt_messages(reading), {"role": "assistant", "content": notice}]
+
+
+def prompt_hash() -> str:
+    """SHA-256 over the prompt of a fixed reading, hexadecimal: it changes with the system text or the user form."""
+    return sha256(json.dumps(prompt_messages(Reading(-5, 8)), ensure_ascii=False).encode()).hexdigest()

@@ -6,18 +6,15 @@ can be added later without generating again. Records are in the split's fixed or
 
 import json
 from dataclasses import asdict, dataclass, fields
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from data.files import write_atomic
-from data.prompts import prompt_messages
 from data.reading import Reading
 from rewards.rubric import Rubric
 from rewards.verdict import RULES, RuleResult, Verdict
 
 FORMAT = 1
-_PROBE = Reading(-5, 8)
 
 
 class EvaluationError(ValueError):
@@ -189,11 +186,6 @@ def load_evaluation(path: Path) -> Evaluation:
         return Evaluation.from_dict(content)
     except EvaluationError as error:
         raise EvaluationError(f"{path}: {error}") from error
-
-
-def prompt_hash() -> str:
-    """SHA-256 over the prompt of a fixed reading, hexadecimal: it changes with the system text or the user form."""
-    return sha256(json.dumps(prompt_messages(_PROBE), ensure_ascii=False).encode()).hexdigest()
 
 
 def _record_to_dict(record: Record) -> dict[str, Any]:

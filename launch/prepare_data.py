@@ -11,16 +11,13 @@ cannot be read.
 import _root
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from data.card import CARD, figures, with_figures
-from data.examples import TRAIN_FILE, VALIDATION_FILE
+from data.build import broken_notices, built_files, by_split, different_files
+from data.card import figures
 from data.files import write_atomic
-from data.prompts import chat_messages
-from data.source import SOURCE, Notice, WrittenSplit, read_source
-from rewards.judge import judge_batch
+from data.source import SOURCE, read_source
 
 
 def main() -> int:
@@ -32,21 +29,12 @@ def main() -> int:
     except (OSError, ValueError) as error:
         print(f"prepare_data: {error}", file=sys.stderr)
         return 2
-    failures = _failures(notices)
+    failures = [f"{_name(SOURCE)}:{failure}" for failure in broken_notices(notices)]
     for failure in failures:
         print(f"prepare_data: {failure}", file=sys.stderr)
-    splits: dict[WrittenSplit, tuple[Notice, ...]] = {
-        "train": tuple(notice for notice in notices if notice.split == "train"),
-        "validation": tuple(notice for notice in notices if notice.split == "validation"),
-    }
-    table = figures(splits)
-    print(table)
-    outputs = {
-        TRAIN_FILE: _chat_file(splits["train"]),
-        VALIDATION_FILE: _chat_file(splits["validation"]),
-        CARD: with_figures(CARD.read_text(encoding="utf-8"), table),
-    }
-    different = [path for path, text in outputs.items() if not _holds(path, text)]
+    print(figures(by_split(notices)))
+    outputs = built_files(notices)
+    different = different_files(outputs)
     if check:
         for path in different:
             print(f"prepare_data: {_name(path)} is not what the source gives; run without --check", file=sys.stderr)
@@ -57,25 +45,6 @@ def main() -> int:
         write_atomic(path, outputs[path])
         print(f"wrote {_name(path)}")
     return 1 if failures else 0
-
-
-def _failures(notices: tuple[Notice, ...]) -> list[str]:
-    verdicts = judge_batch([(n.text, n.reading.yesterday, n.reading.today) for n in notices])
-    return [
-        f"{_name(SOURCE)}:{notice.line}: {result.name}: {result.reason}"
-        for notice, verdict in zip(notices, verdicts, strict=True)
-        for result in verdict.rules
-        if not result.passed
-    ]
-
-
-def _chat_file(notices: tuple[Notice, ...]) -> str:
-    rows = [{"messages": chat_messages(notice.reading, notice.text)} for notice in notices]
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
-def _holds(path: Path, text: str) -> bool:
-    return path.is_file() and path.read_bytes() == text.encode()
 
 
 def _name(path: Path) -> str:

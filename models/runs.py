@@ -201,11 +201,6 @@ def file_hash(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()
 
 
-def text_hash(text: str) -> str:
-    """SHA-256 of a text, hexadecimal."""
-    return sha256(text.encode()).hexdigest()
-
-
 @cache
 def git_state() -> dict[str, Any] | None:
     """Commit and whether tracked or new files differ from it; None outside a git checkout."""

@@ -14,14 +14,14 @@ from typing import Any
 from transformers import ProgressCallback
 
 from data.files import write_atomic
-from data.prompts import SYSTEM_PROMPT
+from data.prompts import prompt_hash
 from models.adapter import save_adapter
 from models.arguments import RunArguments
 from models.load import Loaded
 from models.processes import broadcast, is_main, wait_for_all
 from models.progress import ShortProgress
 from models.recipe import recipe_text, resolved
-from models.runs import Run, RunError, create_run, finish_run, last_checkpoint, open_unfinished, text_hash
+from models.runs import Run, RunError, create_run, finish_run, last_checkpoint, open_unfinished
 from models.template import template_hash
 from models.tracking import described, finish_tracking, start_tracking
 
@@ -147,7 +147,7 @@ def _open(stage: Stage, loaded: Loaded) -> Run:
         base_revision=loaded.spec.revision,
         weights_hash=loaded.weights_hash,
         template_hash=template_hash(loaded.tokenizer),
-        prompt_hash=text_hash(SYSTEM_PROMPT),
+        prompt_hash=prompt_hash(),
         seed=stage.seed,
         **stage.entries,
     )

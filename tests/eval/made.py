@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from data.prompts import prompt_hash
 from data.reading import Reading
-from eval.record import Evaluation, Generation, JudgedNotice, Record, prompt_hash
+from eval.record import Evaluation, Generation, JudgedNotice, Record
 from rewards.rubric import DEFAULT_RUBRIC
 from rewards.verdict import RULES, RuleResult, Verdict
 
