@@ -86,13 +86,22 @@ def load_data(config: DpoConfig, parent: Run) -> DpoData:
         OSError: a file cannot be read.
         ValueError: the SFT run's files are not what they were, or a pair breaks its contract.
     """
-    train, validation = (_examples(parent, name) for name in ("train", "validation"))
-    faults = FAULTS if config.faults is None else select_faults(config.faults)
-    watched, _ = _pairs(validation, config, faults)
+    watched, _ = _pairs(_examples(parent, "validation"), config)
     if config.pairs is not None:
         return DpoData(tuple(load_pairs(Path(config.pairs))), tuple(watched), None)
-    pairs, report = _pairs(train, config, faults)
-    return DpoData(tuple(pairs), tuple(watched), describe(pairs, report))
+    pairs, report = make_pairs(config, parent)
+    return DpoData(tuple(pairs), tuple(watched), report)
+
+
+def make_pairs(config: DpoConfig, parent: Run) -> tuple[list[Pair], dict[str, Any]]:
+    """Pairs from the examples the SFT run learnt from, and the report of their making.
+
+    Raises:
+        OSError: the SFT run's file cannot be read.
+        ValueError: it has changed since, or a fault is unknown.
+    """
+    pairs, report = _pairs(_examples(parent, "train"), config)
+    return pairs, {"seed": config.seed, "per_example": config.per_example, **describe(pairs, report)}
 
 
 def _examples(parent: Run, name: str) -> list[Example]:
@@ -106,8 +115,9 @@ def _examples(parent: Run, name: str) -> list[Example]:
     return list(load_examples(path, "drop").examples)
 
 
-def _pairs(examples: Sequence[Example], config: DpoConfig, faults: Any) -> tuple[list[Pair], Report]:
+def _pairs(examples: Sequence[Example], config: DpoConfig) -> tuple[list[Pair], Report]:
     written = [(example.reading, example.notice) for example in examples]
+    faults = FAULTS if config.faults is None else select_faults(config.faults)
     return synthesize(written, per_example=config.per_example or None, faults=faults, seed=config.seed)
 
 
