@@ -139,9 +139,9 @@ def rates(records: Sequence[Record]) -> Rates:
     return {name: _rate(records, _passes(measure)) for name, measure in MEASURES.items()}
 
 
-def flat_metrics(summary: Summary, split: str) -> dict[str, float]:
+def flat_metrics(rates: Rates, split: str) -> dict[str, float]:
     """Pass rates under the keys that W&B shows, e.g. ``eval/test/delta/pass_rate``: the same in every stage."""
-    return {f"eval/{split}/{name}/pass_rate": found.rate for name, found in summary.rates.items()}
+    return {f"eval/{split}/{name}/pass_rate": found.rate for name, found in rates.items()}
 
 
 def _rate(records: Iterable[Record], passed: Callable[[JudgedNotice], bool]) -> Rate:

@@ -3,7 +3,7 @@ import pytest
 from data.reading import Reading
 from eval.interval import wilson
 from eval.measure import MEASURES
-from eval.summary import Failure, flat_metrics, summarize
+from eval.summary import Failure, flat_metrics, rates, summarize
 from tests.eval.made import answer, evaluation, record
 
 
@@ -116,7 +116,7 @@ def test_every_failing_notice_is_listed_with_its_reasons() -> None:
 
 
 def test_flat_keys_name_split_and_measure() -> None:
-    flat = flat_metrics(summarize(evaluation([record(0, 1), record(0, 2, answer("direction"))])), "test-mini")
+    flat = flat_metrics(rates([record(0, 1), record(0, 2, answer("direction"))]), "test-mini")
     assert list(flat) == [f"eval/test-mini/{name}/pass_rate" for name in MEASURES]
     assert flat["eval/test-mini/delta/pass_rate"] == 1
     assert flat["eval/test-mini/delta_group/pass_rate"] == 0.5
