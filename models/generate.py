@@ -1,19 +1,27 @@
 """Notices from a model: batched decoding, greedy or sampled, deterministic for a seed.
 
-Decoding runs on a merged copy (adapter folded into the weights; float32 on a CPU, where small bfloat16 products are
-slow). The model that was passed in, its mode and the global random state are left as they were, so that a training can
-stop, look at its notices and go on as if it had not.
+Decoding runs on a merged copy (adapter folded into the weights; float32 on a CPU), through :mod:`models.decode`. Greedy
+answers are those of ``transformers.generate`` in float32, one prompt at a time. The model that was passed in, its mode
+and the global random state are left as they were, so that a training can stop, look at its notices and go on as if it
+had not.
+
+Only the stop tokens of the model's own generation config apply; a repetition penalty or a top-k it may name do not,
+because training and evaluation are about the model's distribution itself.
 """
 
-import copy
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from data.reading import Reading
+from models.decode import CannotDecodeError, Decoder, Row
+from models.decode.sampling import draw, uniforms
+from models.merge import merged_copy
 from models.template import prompt_ids, stop_token_id
 
 
@@ -25,7 +33,7 @@ class Answer:
         text: decoded, without special tokens.
         tokens: generated tokens, the stop token included.
         finished: whether a stop token came before ``max_new_tokens``.
-        seconds: wall time of the batch divided by its rows.
+        seconds: its share of the wall time: that of every step, divided by the answers the step worked on.
     """
 
     text: str
@@ -42,7 +50,7 @@ def generate_notices(
     samples: int = 1,
     temperature: float = 0.0,
     max_new_tokens: int = 96,
-    batch_size: int = 64,
+    batch_size: int = 128,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[list[Answer]]:
@@ -55,9 +63,10 @@ def generate_notices(
         samples: answers for each reading. Greedy answers are all the same, so they are decoded once.
         temperature: 0 decodes greedily; above 0 samples from the whole distribution.
         max_new_tokens: after so many an answer is cut off and ``finished`` is False.
-        batch_size: rows decoded at once (readings times samples).
-        seed: of the sampling.
-        progress: called after every batch with readings done and readings in all.
+        batch_size: answers decoded at once; one that stops makes place for the next.
+        seed: of the sampling. An answer depends on it, its reading and its number among the reading's answers, not on
+            what else is decoded. A reading that stands twice in ``readings`` gets further answers.
+        progress: called with readings done and readings in all whenever a reading's last answer is there.
 
     Returns:
         For each reading, in the order given, ``samples`` answers.
@@ -71,81 +80,112 @@ def generate_notices(
         return []
     decoded = samples if temperature > 0 else 1
     prompts = [prompt_ids(tokenizer, reading) for reading in readings]
-    order = sorted(range(len(readings)), key=lambda index: len(prompts[index]))
-    step = max(1, batch_size // decoded)
-    answers: list[list[Answer]] = [[] for _ in readings]
-    decoder = merged_copy(model)
-    devices = [decoder.device] if decoder.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), torch.inference_mode():
-        torch.manual_seed(seed)
-        for start in range(0, len(order), step):
-            rows = order[start : start + step]
-            batch = _decode(decoder, tokenizer, [prompts[row] for row in rows], decoded, temperature, max_new_tokens)
-            for row, group in zip(rows, batch, strict=True):
-                answers[row] = group * (samples // decoded)
-            if progress is not None:
-                progress(start + len(rows), len(order))
-    return answers
+    answers: list[dict[int, Answer]] = [{} for _ in readings]
+    done = 0
+    with torch.inference_mode():
+        merged = merged_copy(model)
+        stops = _stop_ids(merged, tokenizer)
+        plan = _Plan(prompts, decoded, temperature, max_new_tokens, batch_size, seed, stops)
+        for row in _rows(merged, plan, readings):
+            answers[row.prompt][row.sample] = _answer(tokenizer, row)
+            if len(answers[row.prompt]) == decoded:
+                done += 1
+                if progress is not None:
+                    progress(done, len(readings))
+    return [[found[sample % decoded] for sample in range(samples)] for found in answers]
 
 
-def merged_copy(model: Any) -> Any:
-    """A model for decoding: adapter merged, float32 on a CPU. Quantised models are returned as they are.
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be decoded, and how."""
 
-    A plain float32 model that nothing has patched is returned itself, not copied.
-    """
-    model = getattr(model, "module", model)
-    base = model.get_base_model() if hasattr(model, "peft_config") else model
-    if getattr(base, "is_quantized", False):
-        return model
-    target = torch.float32 if base.device.type == "cpu" else base.dtype
-    if base is model and base.dtype == target and "forward" not in vars(base):
-        return model.eval() if model.training else model
-    # Trainers put their own forward on the instance; as a closure it would still run the original's weights.
-    patched = {name: vars(base).pop(name) for name in ("forward", "_original_forward") if name in vars(base)}
+    prompts: Sequence[list[int]]
+    samples: int
+    temperature: float
+    max_new_tokens: int
+    batch_size: int
+    seed: int
+    stops: list[int]
+
+
+def _rows(model: Any, plan: _Plan, readings: Sequence[Reading]) -> Iterator[Row]:
     try:
-        with torch.no_grad():
-            clone = copy.deepcopy(model)
-    finally:
-        vars(base).update(patched)
-    clone = clone.to(target)
-    if hasattr(clone, "peft_config"):
-        for name in [name for name in clone.peft_config if name != "default"]:
-            clone.delete_adapter(name)
-        clone = clone.merge_and_unload(adapter_names=["default"])
-    return clone.eval().requires_grad_(False)
+        decoder = Decoder(model)
+    except CannotDecodeError as error:
+        print(f"ondo: this model decodes through transformers.generate, which is slower: {error}", file=sys.stderr)
+        return _stock_rows(model, plan)
 
+    def best(hidden: torch.Tensor, rows: Sequence[Row]) -> list[int]:
+        return [int(token) for token in decoder.head.best(hidden)]
 
-def _decode(
-    model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], samples: int, temperature: float, max_new_tokens: int
-) -> list[list[Answer]]:
-    started = time.perf_counter()
-    width = max(map(len, prompts))
-    pad = tokenizer.pad_token_id
-    ids = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=model.device)
-    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=model.device)
-    stops = _stop_ids(model, tokenizer)
-    sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature > 0 else {}
-    output = model.generate(
-        input_ids=ids,
-        attention_mask=mask,
-        max_new_tokens=max_new_tokens,
-        num_return_sequences=samples,
-        eos_token_id=stops,
-        pad_token_id=pad,
-        use_cache=True,
-        **({"do_sample": False} | sampling),
+    numbers = _numbers(plan, readings) if plan.temperature > 0 else []
+
+    def drawn(hidden: torch.Tensor, rows: Sequence[Row]) -> list[int]:
+        now = torch.stack([numbers[row.prompt * plan.samples + row.sample][len(row.tokens)] for row in rows])
+        return [int(token) for token in draw(decoder.head.logits(hidden), plan.temperature, now)]
+
+    return decoder.run(
+        plan.prompts,
+        drawn if plan.temperature > 0 else best,
+        samples=plan.samples,
+        stops=plan.stops,
+        max_new_tokens=plan.max_new_tokens,
+        rows=plan.batch_size,
     )
-    generated = output[:, width:].tolist()
-    seconds = (time.perf_counter() - started) / len(generated)
-    rows = [_answer(tokenizer, row, stops, seconds) for row in generated]
-    return [rows[start : start + samples] for start in range(0, len(rows), samples)]
 
 
-def _answer(tokenizer: Any, row: list[int], stops: list[int], seconds: float) -> Answer:
-    end = next((index for index, token in enumerate(row) if token in stops), None)
-    kept = row if end is None else row[:end]
-    text = tokenizer.decode(kept, skip_special_tokens=True)
-    return Answer(text, len(kept) + (end is not None), end is not None, seconds)
+def _numbers(plan: _Plan, readings: Sequence[Reading]) -> list[torch.Tensor]:
+    """The uniform numbers of every answer, readings times samples, each of shape (max_new_tokens,)."""
+    seen: Counter[Reading] = Counter()
+    found = []
+    for reading in readings:
+        for _ in range(plan.samples):
+            found.append(uniforms(plan.max_new_tokens, plan.seed, reading.yesterday, reading.today, seen[reading]))
+            seen[reading] += 1
+    return found
+
+
+def _stock_rows(model: Any, plan: _Plan) -> Iterator[Row]:
+    """The same through ``transformers.generate``: padded batches, sampling from one seeded stream for all rows."""
+    from transformers import GenerationConfig
+
+    config = GenerationConfig(
+        max_new_tokens=plan.max_new_tokens,
+        num_return_sequences=plan.samples,
+        eos_token_id=plan.stops,
+        pad_token_id=plan.stops[0],
+        do_sample=plan.temperature > 0,
+        repetition_penalty=1.0,
+        **({"temperature": plan.temperature, "top_k": 0, "top_p": 1.0} if plan.temperature > 0 else {}),
+    )
+    order = sorted(range(len(plan.prompts)), key=lambda index: len(plan.prompts[index]))
+    step = max(1, plan.batch_size // plan.samples)
+    device = model.device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(plan.seed)
+        for start in range(0, len(order), step):
+            began = time.perf_counter()
+            chosen = order[start : start + step]
+            batch = [plan.prompts[index] for index in chosen]
+            width = max(map(len, batch))
+            ids = [[plan.stops[0]] * (width - len(prompt)) + prompt for prompt in batch]
+            mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in batch]
+            output = model.generate(
+                input_ids=torch.tensor(ids, device=device),
+                attention_mask=torch.tensor(mask, device=device),
+                generation_config=config,
+            )
+            seconds = (time.perf_counter() - began) / len(output)
+            for number, tokens in enumerate(output[:, width:].tolist()):
+                end = next((index for index, token in enumerate(tokens) if token in plan.stops), None)
+                kept = tokens if end is None else tokens[: end + 1]
+                index, sample = divmod(number, plan.samples)
+                yield Row(chosen[index], sample, kept, end is not None, seconds)
+
+
+def _answer(tokenizer: Any, row: Row) -> Answer:
+    text = tokenizer.decode(row.tokens[:-1] if row.finished else row.tokens, skip_special_tokens=True)
+    return Answer(text, len(row.tokens), row.finished, row.seconds)
 
 
 def _stop_ids(model: Any, tokenizer: Any) -> list[int]:

@@ -1,0 +1,245 @@
+"""Attention while decoding: prompts laid out as a trie first, then one token a row over keys kept in slots.
+
+A row's keys stand in two places: those of the tokens that all prompts begin with, kept once for all rows, and the row's
+own, in its slot. So the shared part costs one matrix product for the whole batch and is neither copied nor read once a
+row. What is to be done travels as the attention mask, as in :mod:`models.trie.attention`: a 1x1x1x1 integer tensor that
+names the pass, which then reads and writes the keys itself; the model runs as if it had no cache.
+"""
+
+import itertools
+import weakref
+from typing import Any, Protocol
+
+import torch
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import sdpa_mask
+
+from models.trie.attention import Layout, attend
+from models.trie.layout import Trie
+
+NAME = "ondo_decode"
+GROWTH = 32
+"""Positions by which slots grow when a row outgrows them."""
+# Arguments that change what attention computes and that this module does not know how to honour.
+_REFUSED = ("softcap", "s_aux", "position_bias", "cache", "head_mask")
+_tickets = itertools.count(1)
+_passes: weakref.WeakValueDictionary[int, "Pass"] = weakref.WeakValueDictionary()
+
+
+class CannotDecodeError(ValueError):
+    """A model mixes tokens in a way that keys in slots cannot follow."""
+
+
+class Pass(Protocol):
+    """One forward pass: takes a layer's queries, keys and values, gives back the mixed values."""
+
+    def attend(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        scaling: float,
+        window: int | None,
+    ) -> torch.Tensor:
+        """Shapes as in :func:`decode_attention`."""
+
+
+class Prefill:
+    """The pass over the trie of some prompts; keeps what every layer computes.
+
+    Attributes:
+        keys: one a layer, shape (key heads, T, width), in order of the layers.
+        values: likewise.
+    """
+
+    def __init__(self, trie: Trie) -> None:
+        self._layout = Layout(trie)
+        self.keys: list[torch.Tensor] = []
+        self.values: list[torch.Tensor] = []
+
+    def attend(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        scaling: float,
+        window: int | None,
+    ) -> torch.Tensor:
+        """Attention of every node to itself and its ancestors."""
+        if layer != len(self.keys):
+            raise CannotDecodeError(f"layer {layer} attends after {len(self.keys)} others")
+        self.keys.append(key[0])
+        self.values.append(value[0])
+        return attend(query, key, value, self._layout, scaling, window)
+
+
+class Slots:
+    """Keys and values of the rows at work, and the pass that takes each of them one token further.
+
+    Args:
+        prefill: holds the shared beginning.
+        prefix: its nodes, which are the first positions of every row, shape (P,).
+        rows: how many slots.
+        room: positions of a slot at first.
+    """
+
+    def __init__(self, prefill: Prefill, prefix: torch.Tensor, rows: int, room: int) -> None:
+        self.size = 0
+        self._prefix = len(prefix)
+        self._shared = [
+            (keys.index_select(1, prefix), values.index_select(1, prefix))
+            for keys, values in zip(prefill.keys, prefill.values, strict=True)
+        ]
+        # Zeros, not whatever the memory holds: a masked position still takes part with weight 0.
+        self._own = [
+            tuple(kind.new_zeros(rows, kind.shape[0], room, kind.shape[2]) for kind in pair) for pair in self._shared
+        ]
+        self.lengths = torch.zeros(rows, dtype=torch.long, device=prefix.device)
+        self._longest = 0
+        self._masks: dict[int | None, torch.Tensor] = {}
+
+    @property
+    def positions(self) -> torch.Tensor:
+        """Position of the next token of every row at work, shape (size,)."""
+        return self._prefix + self.lengths[: self.size]
+
+    def admit(self, prefill: Prefill, nodes: torch.Tensor) -> None:
+        """Put one more row to work, in the slot behind the others.
+
+        Args:
+            prefill: the pass that holds its prompt.
+            nodes: the prompt's nodes behind the shared beginning, shape (R,).
+        """
+        slot, length = self.size, len(nodes)
+        self._make_room(length + 1)
+        for own, keys, values in zip(self._own, prefill.keys, prefill.values, strict=True):
+            own[0][slot, :, :length] = keys.index_select(1, nodes)
+            own[1][slot, :, :length] = values.index_select(1, nodes)
+        self.lengths[slot] = length
+        self.size += 1
+
+    def remove(self, slot: int) -> None:
+        """Take a row out; the last row moves into its slot."""
+        self.size -= 1
+        if slot != self.size:
+            length = int(self.lengths[self.size])
+            for pair in self._own:
+                for kind in pair:
+                    kind[slot, :, :length] = kind[self.size, :, :length]
+            self.lengths[slot] = length
+
+    def begin(self) -> None:
+        """Make room for the next token of every row; call it before every pass."""
+        self.lengths[: self.size] += 1
+        self._longest = int(self.lengths[: self.size].max())
+        self._make_room(self._longest)
+        self._masks.clear()
+
+    def attend(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        scaling: float,
+        window: int | None,
+    ) -> torch.Tensor:
+        """Attention of one token a row to the shared beginning and to the row's own tokens, itself included."""
+        size, longest = self.size, self._longest
+        rows, heads, _, width = query.shape
+        if rows != size or query.shape[2] != 1:
+            raise RuntimeError(f"{size} rows at work met queries of shape {tuple(query.shape)}")
+        own_keys, own_values = self._own[layer]
+        every, last = torch.arange(size, device=query.device), self.lengths[:size] - 1
+        own_keys[every, :, last] = key[:, :, 0]
+        own_values[every, :, last] = value[:, :, 0]
+        own_keys, own_values = own_keys[:size, :, :longest], own_values[:size, :, :longest]
+        shared_keys, shared_values = self._shared[layer]
+        kv_heads = key.shape[1]
+        grouped = query.view(size, kv_heads, -1, width)
+        groups = grouped.shape[2]
+        # (kv heads, rows * groups, width): every row's queries meet the shared keys in one product
+        folded = grouped.transpose(0, 1).reshape(kv_heads, size * groups, width)
+        near = torch.matmul(grouped, own_keys.transpose(2, 3))
+        far = torch.matmul(folded, shared_keys.transpose(1, 2)).view(kv_heads, size, groups, -1).transpose(0, 1)
+        scores = torch.cat([far, near], dim=3).float().mul_(scaling).add_(self._mask(window))
+        weights = scores.softmax(dim=3).to(query.dtype)
+        far, near = weights.split([self._prefix, longest], dim=3)
+        mixed = torch.matmul(near, own_values)
+        far = far.transpose(0, 1).reshape(kv_heads, size * groups, -1)
+        mixed += torch.matmul(far, shared_values).view(kv_heads, size, groups, -1).transpose(0, 1)
+        return mixed.view(size, 1, heads, -1)
+
+    def _mask(self, window: int | None) -> torch.Tensor:
+        """Additive, shape (size, 1, 1, P + longest)."""
+        if window is not None and window >= self._prefix + self._longest:
+            window = None
+        if window not in self._masks:
+            key = torch.arange(self._prefix + self._longest, device=self.lengths.device)
+            stop = self.positions[:, None]
+            hidden = key >= stop
+            if window is not None:
+                hidden |= key < stop - window
+            mask = torch.zeros(hidden.shape, device=key.device).masked_fill_(hidden, float("-inf"))
+            self._masks[window] = mask[:, None, None]
+        return self._masks[window]
+
+    def _make_room(self, length: int) -> None:
+        missing = length - self._own[0][0].shape[2]
+        if missing > 0:
+            room = (0, 0, 0, max(missing, GROWTH))
+            self._own = [tuple(torch.nn.functional.pad(kind, room) for kind in pair) for pair in self._own]
+
+
+def carrier(work: Pass) -> torch.Tensor:
+    """The mask that carries a pass through a model, shape (1, 1, 1, 1). The caller keeps the pass alive."""
+    ticket = next(_tickets)
+    _passes[ticket] = work
+    return torch.full((1, 1, 1, 1), ticket, dtype=torch.int64)
+
+
+def decode_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """A transformers attention function that hands its layer over to the pass at work.
+
+    Args:
+        module: the attention layer, with its number as ``layer_idx``.
+        query: shape (B, heads, L, width); ``key`` and ``value`` have fewer heads under grouped queries.
+        key: see ``query``.
+        value: see ``query``.
+        attention_mask: the mask of :func:`carrier`.
+        dropout: must be 0.
+        scaling: factor on the scores, ``width ** -0.5`` when None.
+        sliding_window: the layer's window in positions, or None.
+        **kwargs: what else the model passes along.
+
+    Returns:
+        The mixed values, shape (B, L, heads, width), and None in place of the weights.
+
+    Raises:
+        CannotDecodeError: the layer asks for something that keys in slots cannot give exactly.
+    """
+    known = attention_mask is not None and attention_mask.dtype == torch.int64 and attention_mask.numel() == 1
+    work = _passes.get(int(attention_mask)) if known and attention_mask is not None else None
+    if work is None:
+        raise CannotDecodeError("the model changed the attention mask on its way")
+    refused = [name for name in _REFUSED if kwargs.get(name) is not None]
+    if dropout or refused:
+        raise CannotDecodeError(f"its attention asks for {', '.join(refused) or 'dropout'}")
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    return work.attend(int(module.layer_idx), query, key, value, scaling, sliding_window), None  # type: ignore[arg-type]
+
+
+AttentionInterface.register(NAME, decode_attention)
+AttentionMaskInterface.register(NAME, sdpa_mask)
