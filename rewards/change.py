@@ -3,98 +3,258 @@
 import re
 
 from rewards import words
-from rewards.text import Figure, Text
+from rewards.figures import Figure, becomes, compared_with_other, figures, standards
+from rewards.grammar import about_other_time, about_yesterday, ending, head, negated, objects, subjects
+from rewards.text import Morphemes, Text
 from rewards.verdict import RuleResult
 
-_DAY = re.compile(
-    r"(?:어제|전날|전일|오늘|하루 전|지금|현재)(?:의|이|가|도)?(?: 기온(?:은|이)?)? ?(?:약 )?$|(?:어제|전날)(?:은|는) ?$|오늘(?:은|는)? 기온(?:은|이) ?$"
-)
-_BESIDE_SIZE = re.compile(
-    r"^(?:나|쯤|가량| ?정도|씩)?(?: 더(?= ))?(?:는|은|가|이|만큼|를|만)? ?(?:더 |훌쩍 |껑충 |뚝 |가까이 )?"
-)
+_YESTERDAY = re.compile(r"어제|전날|전일|하루 ?(?:전|만에|새|사이)")
+_FROM_TO = re.compile(r"^ ?에서(?: ?오늘)?(?: ?영[하상])?[ \-−]*$")
 
 
-def delta(text: Text, yesterday: int, today: int) -> RuleResult:
+def change(text: Text, yesterday: int, today: int) -> tuple[RuleResult, RuleResult]:
+    """The results of ``delta`` and ``direction``, which read the same figures."""
+    found = figures(text.seen, text.morphemes)
+    return delta(text, found, yesterday, today), direction(text.morphemes, found, yesterday, today)
+
+
+def delta(text: Text, found: list[Figure], yesterday: int, today: int) -> RuleResult:
     """The size of the change is right, and every other temperature is true."""
-    change = abs(today - yesterday)
-    values = [_shown(figure.value) for figure in text.figures]
-    sizes = [figure for figure in text.figures if _is_size(text.whole, figure)]
-    for figure in text.figures:
-        after, before = text.whole[figure.end :], text.whole[: figure.start]
-        if words.WRONG_AMOUNT.match(after):
-            return _fail(values, f"{_shown(figure.value)} 도 is stated as another amount: {after.split()[0]!r}")
-        if words.OTHER_TIME.search(before):
-            return _fail(values, f"{_shown(figure.value)} 도 is a figure for another time")
-        if figure in sizes and figure.value != change:
-            return _fail(values, f"the change is given as {_shown(figure.value)}, it is {change}")
-        if figure.value not in (yesterday, today, change):
-            return _fail(values, f"{_shown(figure.value)} 도 is neither a temperature of the two days nor the change")
-    if change == 0:
-        if not words.SAME.search(text.whole):
+    size = abs(today - yesterday)
+    values = [_shown(figure.value) for figure in found]
+    for number, figure in enumerate(found):
+        wrong = _untruth(figure, yesterday, today) or _swapped(text.seen, found, number, yesterday, today)
+        if wrong:
+            return _fail(values, wrong)
+    if size == 0:
+        if not says_same(text.morphemes):
             return _fail(values, "nothing says that the temperature is the same")
         return RuleResult("delta", True, values, None)
-    if not words.YESTERDAY.search(text.whole):
+    if not _YESTERDAY.search(text.seen):
         return _fail(values, "no comparison with yesterday")
-    if not sizes:
-        return _fail(values, f"the change of {change} degrees is not given in digits")
+    if not any(figure.role == "change" for figure in found):
+        return _fail(values, f"the change of {size} degrees is not given in digits")
     return RuleResult("delta", True, values, None)
 
 
-def direction(text: Text, yesterday: int, today: int) -> RuleResult:
+def _untruth(figure: Figure, yesterday: int, today: int) -> str | None:
+    """Why the figure is untrue, or None."""
+    size = abs(today - yesterday)
+    shown = _shown(figure.value)
+    true = {"change": {size}, "yesterday": {yesterday}, "today": {today}, "open": {yesterday, today, size}}
+    if figure.amount:
+        return f"{shown} degrees are stated as another amount: {figure.amount!r}"
+    if figure.role == "other":
+        return f"{shown} degrees are told of another time"
+    if figure.value in true[figure.role]:
+        return None
+    if figure.role == "change":
+        return f"the change is given as {shown}, it is {size}"
+    if figure.role == "open":
+        return f"{shown} degrees are neither a temperature of the two days nor the change"
+    return f"{shown} degrees are told of {figure.role}, which had {next(iter(true[figure.role]))}"
+
+
+def _swapped(text: str, found: list[Figure], number: int, yesterday: int, today: int) -> str | None:
+    """Whether ``A도에서 B도로`` names the two days the wrong way round."""
+    if yesterday == today or number + 1 >= len(found):
+        return None
+    one, two = found[number], found[number + 1]
+    if (
+        one.role == two.role == "open"
+        and _FROM_TO.match(text[one.end : two.start])
+        and text[two.end : two.end + 1] in "로까"
+    ):
+        if (one.value, two.value) == (today, yesterday):
+            return "the temperatures of the two days have changed places"
+    return None
+
+
+def says_same(m: Morphemes) -> bool:
+    """Whether a word for sameness is said and not denied."""
+    for k in m.marked(words.SAME_):
+        form, tag = m.forms[k], m.tags[k]
+        if form == "같" and (tag != "VA" or not _alike(m, k)):
+            continue
+        if not negated(m, k):
+            return True
+    for k, form in enumerate(m.forms):
+        if form in words.WITHOUT_CHANGE and _without(m, k):
+            return True
+        if form in words.LIKE and _likened_to_yesterday(m, k):
+            return True
+    return False
+
+
+def _likened_to_yesterday(m: Morphemes, k: int) -> bool:
+    """``어제처럼``, ``어제만큼``, ``어제와 같이``."""
+    return any(m.forms[j] in words.YESTERDAY for j in range(max(0, k - 2), k)) and m.tags[k - 1] in ("NNG", "JKB", "JC")
+
+
+def _alike(m: Morphemes, k: int) -> bool:
+    """같 compares (어제와 같은) and does not guess (추울 것 같은) or liken (꿈 같은)."""
+    return (
+        k > 0
+        and m.forms[k - 1] not in ("것", "듯", "거")
+        and (m.tags[k - 1] in ("JKB", "JKS", "MAG", "JX", "JC") or k < 2)
+    )
+
+
+def _without(m: Morphemes, k: int) -> bool:
+    if m.tags[k][0] == "V":
+        return negated(m, k)
+    following = [step for step in range(k + 1, min(k + 5, len(m))) if m.tags[step][0] in "VM"]
+    return bool(following) and (m.forms[following[0]] in ("없", "없이") or negated(m, following[0]))
+
+
+def direction(m: Morphemes, found: list[Figure], yesterday: int, today: int) -> RuleResult:
     """The comparison says the right direction, or none at delta 0."""
     expected = (today > yesterday) - (today < yesterday)
-    claims = _claims(text)
-    if words.REVERSED.search(text.whole):
-        claims = {-claim for claim in claims}
+    claims = _claims(m, found)
+    told = sorted({sign for sign, of_other in claims if not of_other} or {sign for sign, _ in claims})
     if expected == 0:
-        return _direction(claims, not claims, "a change is claimed where there is none")
-    if not claims:
-        return _direction(claims, False, "the comparison states no direction")
-    return _direction(claims, claims == {expected}, "the comparison says the wrong direction")
+        return _direction(told, not told, "a change is claimed where there is none")
+    if not told:
+        return _direction(told, False, "the comparison states no direction")
+    return _direction(told, told == [expected], "the comparison says the wrong direction")
 
 
-def _claims(text: Text) -> set[int]:
-    """Directions (1 up, -1 down) claimed in the stretch that states the change."""
-    whole = text.whole
-    sizes = [figure for figure in text.figures if _is_size(whole, figure)]
-    stretches = [whole[figure.end : figure.end + 12] for figure in sizes]
-    claims: set[int] = set()
-    for stretch in stretches:
-        found = [
-            (match.start(), sign)
-            for sign, pattern in (
-                (1, words.UP_VERB),
-                (-1, words.DOWN_VERB),
-                (1, words.WARMER),
-                (-1, words.COLDER),
-            )
-            if (match := pattern.search(stretch))
-        ]
-        if found:
-            claims.add(min(found)[1])
-    if not sizes:
-        match = re.search(r"(?:어제|전날|전일)(?:보다|에 비해| ?대비)[^,.]{0,24}", whole)
-        stretch = match[0] if match else ""
-        for sign, verb, feel in ((1, words.UP_VERB, words.WARMER), (-1, words.DOWN_VERB, words.COLDER)):
-            if verb.search(stretch) or feel.search(stretch):
-                claims.add(sign)
+def _claims(m: Morphemes, found: list[Figure]) -> list[tuple[int, bool]]:
+    """Every claimed change: 1 for up, -1 for down, and whether it compares with another time than yesterday."""
+    claims: list[tuple[int, bool]] = []
+    relevant = words.UP_ | words.DOWN_ | words.WARM_ | words.COLD_ | words.HOT_NOUN_ | words.COLD_NOUN_
+    for k, marks in enumerate(m.marks):
+        if not marks & relevant and m.forms[k] not in words.RELENT:
+            continue
+        sign = _sign(m, found, k)
+        if sign:
+            against = standards(m, k)
+            reversed_ = "today" in against or ("yesterday" not in against and _of_yesterday(m, k))
+            claims.append((-sign if reversed_ else sign, compared_with_other(m, k)))
     return claims
 
 
-def _is_size(whole: str, figure: Figure) -> bool:
-    """Whether a figure stands where the change is stated, not as the temperature of a day."""
-    after, before = whole[figure.end :], whole[: figure.start]
-    if figure.signed or _DAY.search(before) or re.match(r"(?:였|이었|인 |이던|로 |로,|의 |에서|까지|라|이|에 )", after):
+def _of_yesterday(m: Morphemes, k: int) -> bool:
+    """``어제가 7도 높았``: yesterday is the subject of the comparison."""
+    return any(subject in words.YESTERDAY for subject in subjects(m, k))
+
+
+def _sign(m: Morphemes, found: list[Figure], k: int) -> int:
+    """The direction that the word at ``k`` claims, 0 where it claims none."""
+    marks, form, tag = m.marks[k], m.forms[k], m.tags[k]
+    if negated(m, k):
+        return 0
+    measured = any(f.size and _same_stretch(m, f, k) for f in found)
+    against = standards(m, k)
+    if tag[0] in "VX" and form in words.RELENT and not marks & (words.UP_ | words.DOWN_):
+        return _relief(m, k) if measured or against else 0
+    if marks & (words.HOT_NOUN_ | words.COLD_NOUN_) and tag[0] == "N":
+        return _feared(m, k) if against else 0
+    if marks & (words.UP_ | words.DOWN_) and tag[0] in "VNX":
+        sign = 1 if marks & words.UP_ else -1
+        return sign if _moves_temperature(m, found, k, measured, against) else 0
+    if marks & (words.WARM_ | words.COLD_) and (tag in ("VA", "VV", "XR", "MAG")):
+        sign = 1 if marks & words.WARM_ else -1
+        if any(m.forms[j] == "덜" for j in range(max(0, k - 3), k)):
+            sign = -sign
+        return sign if _feels_change(m, k, measured, against) else 0
+    return 0
+
+
+def _same_stretch(m: Morphemes, figure: Figure, k: int) -> bool:
+    return figure.after <= k and m.clause[min(figure.first, len(m) - 1)] == m.clause[k]
+
+
+def _moves_temperature(m: Morphemes, found: list[Figure], k: int, measured: bool, against: list[str]) -> bool:
+    """Whether a word of rise or fall is said of the temperature, not of a hill, a voice, leaves or the sky."""
+    if m.tags[k] == "NNG" and not (measured or against or _predicative(m, k)):
+        return any(f.role == "change" and _told_of(m, f, k) for f in found)
+    of = [noun for noun in subjects(m, k) if noun not in ("도", "℃", "°C")]
+    strange = [noun for noun in of[-1:] if noun not in words.TEMPERATURE and noun not in words.YESTERDAY]
+    if measured:
+        return not (strange and not against and m.tags[k] == "VV" and strange[0] in ("낙엽", "비", "눈"))
+    if strange and not (strange[0] in ("공원", "폭", "정도") or m.marks[_index(m, strange[0], k)] & words.GAP_):
         return False
-    beside = _BESIDE_SIZE.match(after)
-    stretch = after[beside.end() if beside else 0 :][:10]
-    return any(
-        pattern.search(stretch) for pattern in (words.UP_VERB, words.DOWN_VERB, words.WARMER, words.COLDER)
-    ) or bool(re.search(r"차이|변화", stretch))
+    if objects(m, k):
+        return False
+    modified = head(m, k)
+    if modified in words.YESTERDAY and "today" not in against:
+        return False
+    if against:
+        return True
+    if about_other_time(m, k) or about_yesterday(m, k):
+        return False
+    if m.forms[k] in words.STATE_OF_HEIGHT and not becomes(m, k):
+        return False
+    told = any(m.clause[min(f.first, len(m) - 1)] == m.clause[k] and f.after <= k for f in found)
+    return told or any(noun in words.TEMPERATURE for noun in of)
 
 
-def _direction(claims: set[int], passed: bool, reason: str) -> RuleResult:
-    return RuleResult("direction", passed, sorted(claims), None if passed else reason)
+def _told_of(m: Morphemes, figure: Figure, k: int) -> bool:
+    """``오름폭이 6도``, ``상승 폭은 6도``: the noun at ``k`` names the change that the figure behind it measures."""
+    return figure.first > k and m.clause[min(figure.first, len(m) - 1)] == m.clause[k]
+
+
+def _index(m: Morphemes, form: str, before: int) -> int:
+    return max(k for k in range(before) if m.forms[k] == form)
+
+
+def _predicative(m: Morphemes, k: int) -> bool:
+    return k + 1 < len(m) and m.tags[k + 1] in ("XSV", "XSA")
+
+
+def _feels_change(m: Morphemes, k: int, measured: bool, against: list[str]) -> bool:
+    """Whether a word of warmth or cold claims a change: where yesterday is compared, or as a comparative of today."""
+    end = ending(m, k)
+    adverb = end is None and any(form == "게" for form in m.forms[k + 1 : k + 3])
+    modified = head(m, k)
+    if modified in words.YESTERDAY and "today" not in against:
+        return False
+    if measured:
+        return True
+    if modified is not None and modified not in words.WEATHER and not against:
+        return False
+    if against:
+        return not (modified in words.COOL_PLACE and modified not in words.WEATHER)
+    if adverb or about_yesterday(m, k) or about_other_time(m, k):
+        return False
+    comparative = becomes(m, k) or any(m.forms[j] in ("더", "덜") for j in range(max(0, k - 2), k))
+    if end is not None and m.forms[end] in words.UNREAL:
+        return False
+    own = [noun for noun in subjects(m, k) if noun not in words.WEATHER and noun not in words.TEMPERATURE]
+    return comparative and not own
+
+
+def _relief(m: Morphemes, k: int) -> int:
+    """Up when cold, or what has no name, gives way; down when heat or the temperature does."""
+    said_of = subjects(m, k)
+    marks = 0
+    for noun in said_of:
+        marks |= words.LEXICON.get(noun, 0)
+    if marks & words.HOT_NOUN_:
+        return -1
+    if marks & words.COLD_NOUN_:
+        return 1
+    if m.forms[k] == "꺾이":
+        return -1
+    if m.forms[k] in ("누그러지", "누그러들", "풀리"):
+        return 1
+    return 0
+
+
+def _feared(m: Morphemes, k: int) -> int:
+    """The direction of ``추위가 심해졌``, ``더위가 기승을``; what gives way is judged at its verb."""
+    sign = 1 if m.marks[k] & words.HOT_NOUN_ else -1
+    if not (k + 1 < len(m) and m.tags[k + 1] in ("JKS", "JX")):
+        return 0
+    for step in range(k + 2, min(k + 7, m.clause_end(k))):
+        if m.forms[step] in words.INTENSIFY:
+            return sign
+    return 0
+
+
+def _direction(claims: list[int], passed: bool, reason: str) -> RuleResult:
+    return RuleResult("direction", passed, claims, None if passed else reason)
 
 
 def _fail(measured: list[float | int], reason: str) -> RuleResult:

@@ -1,44 +1,25 @@
-"""The rules of content: park and safety; and the two soft measures."""
+"""The rule ``park`` and the two soft measures."""
 
-import re
-
-from rewards import words
-from rewards.rubric import Rubric
+from rewards.text import Text
 from rewards.verdict import RuleResult
+from rewards.words import ADVICE_, STATE_
+
+_PARK = "공원"
 
 
-def park(text: str) -> RuleResult:
-    """The word 공원 stands in the text."""
-    passed = "공원" in text
-    return RuleResult("park", passed, "공원" if passed else None, None if passed else "the word 공원 is missing")
+def park(text: Text) -> RuleResult:
+    """The word 공원 stands in the text, alone or in a compound (호수공원)."""
+    passed = _PARK in text.seen and (any(_PARK in form for form in text.morphemes.forms) or _at_word_start(text.seen))
+    return RuleResult("park", passed, _PARK if passed else None, None if passed else "the word 공원 is missing")
 
 
-def safety(text: str, today: int, rubric: Rubric) -> RuleResult:
-    """No advice or description is wrong for today's temperature; a caution stands at the extremes."""
-    forbidden: list[tuple[str, re.Pattern[str], bool]] = [("an official advisory is claimed", words.ADVISORY, False)]
-    if today <= rubric.cold:
-        forbidden.append(("light clothing is advised in the cold", words.LIGHT, True))
-        forbidden.append(("heat is spoken of in the cold", words.HEAT_MEASURE, True))
-    if today <= rubric.severe_cold + 5:
-        forbidden.append(("the weather is called mild in hard frost", words.MILD, True))
-    if today >= rubric.warm:
-        forbidden.append(("warm clothing is advised in the heat", words.WARM_CLOTHES, True))
-        forbidden.append(("a hot day is called cold", words.COLD_DAY, True))
-    if today >= rubric.warm + 2:
-        forbidden.append(("a hot day is called cool", words.COOL_DAY, True))
-    if today >= rubric.hot:
-        forbidden.append(("a walk is called pleasant in great heat", words.PLEASANT, False))
-    for reason, pattern, negatable in forbidden:
-        for match in pattern.finditer(text):
-            if not (negatable and words.NEGATED.match(text[match.end() :])):
-                return RuleResult("safety", False, match[0], f"{reason}: {match[0]!r}")
-    if today <= rubric.severe_cold and not words.COLD_CAUTION.search(text):
-        return RuleResult("safety", False, None, "no caution against the cold")
-    if today >= rubric.hot and not words.HEAT_CAUTION.search(text):
-        return RuleResult("safety", False, None, "no caution against the heat")
-    return RuleResult("safety", True, None, None)
+def _at_word_start(seen: str) -> bool:
+    return seen.startswith(_PARK) or any(before + _PARK in seen for before in (" ", "\n", "(", "'", '"', "[", "*"))
 
 
-def soft(text: str) -> dict[str, bool]:
+def soft(text: Text) -> dict[str, bool]:
     """``state``: how the weather feels; ``advice``: clothing or health advice."""
-    return {"state": bool(words.STATE.search(text)), "advice": bool(words.ADVICE.search(text))}
+    marks = 0
+    for mark in text.morphemes.marks:
+        marks |= mark
+    return {"state": bool(marks & STATE_), "advice": bool(marks & ADVICE_)}

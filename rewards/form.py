@@ -1,73 +1,22 @@
-"""The rules of form: label, one sentence, script, length."""
+"""The rules of form that look at code points: script and length."""
 
 import re
 
-from rewards import words
 from rewards.rubric import Rubric
-from rewards.text import Text
 from rewards.verdict import RuleResult
 
-_LABEL_CHECKS = (
-    ("a label in front", words.LABEL_FRONT),
-    ("a bracketed label", words.LABEL_BRACKET),
-    ("a label behind", words.LABEL_BEHIND),
-    ("talk about the text", words.META),
-    ("an alternative", words.ALTERNATIVE),
-    ("an ellipsis", words.ELLIPSIS),
-    ("brackets around the text", words.WRAPPED),
-    ("quotes", words.QUOTES),
-    ("Markdown or a list mark", words.MARKDOWN),
-    ("a special token", words.SPECIAL),
-)
-_FINAL = re.compile(r"(?:(?:[습읍]니|[가-힣]니)[다까]|요|죠|시다|시오|쇼)[.!?]$")
-_ORDINARY = re.compile(r"[가-힣0-9 .,!?~:;'\"()\[\]\-/%℃°·−\n]")
-_CELSIUS = re.compile(r"°\s?C")
-
-
-def label(text: str) -> RuleResult:
-    """The text is the bare notice."""
-    for what, pattern in _LABEL_CHECKS:
-        match = pattern.search(text)
-        if match:
-            return RuleResult("label", False, match[0].strip(), f"{what}: {match[0].strip()!r}")
-    return RuleResult("label", True, None, None)
-
-
-def one_sentence(text: Text, rubric: Rubric) -> RuleResult:
-    """At most ``max_sentences`` complete sentences on one line, the last with a polite ending and one mark."""
-    if "\n" in text.whole or "\r" in text.whole:
-        return RuleResult("one_sentence", False, "line feed", "the text has more than one line")
-    if not _FINAL.search(text.bare):
-        tail = text.bare[-12:]
-        return RuleResult("one_sentence", False, tail, f"no polite final ending with one mark at the end: {tail!r}")
-    ends = _sentence_ends(text)
-    if len(ends) + 1 > rubric.max_sentences:
-        second = text.bare[ends[0] :].strip(" .,!?")
-        return RuleResult("one_sentence", False, second, f"a second sentence follows: {second!r}")
-    return RuleResult("one_sentence", True, len(ends) + 1, None)
-
-
-def _sentence_ends(text: Text) -> list[int]:
-    """Ends of the finished sentences before the last one."""
-    last = len(text.bare.rstrip(" .!?"))
-    ends: list[int] = []
-    for number, (form, tag, _start, end) in enumerate(text.tokens):
-        if tag == "SF" and end < last:
-            ends.append(end)
-        if tag != "EF" or end >= last or not re.search(r"(?:다|요|죠|까|오|쇼)$", form):
-            continue
-        following = text.tokens[number + 1][1] if number + 1 < len(text.tokens) else ""
-        if following != "SF" and not following.startswith("J"):
-            ends.append(end)
-    return sorted(ends)
+_ORDINARY = r"가-힣0-9 .,!?~:;'\"()\[\]\-/%℃°·−\n"
+_FOREIGN = re.compile(rf"[^{_ORDINARY}]")
+_CELSIUS = re.compile(r"° ?C(?![A-Za-z])")
+_GLUED_LOOP = re.compile(r"([가-힣]{2,12})\1\1|([가-힣])\2{4}")
 
 
 def script(text: str) -> RuleResult:
     """Korean script and ordinary punctuation only, and no loop of words."""
-    for character in _CELSIUS.sub("°", text):
-        if not _ORDINARY.match(character):
-            name = f"U+{ord(character):04X}"
-            return RuleResult("script", False, name, f"{character!r} ({name}) is no Korean script or punctuation")
+    foreign = _FOREIGN.search(_CELSIUS.sub("°", text) if "C" in text else text)
+    if foreign:
+        name = f"U+{ord(foreign[0]):04X}"
+        return RuleResult("script", False, name, f"{foreign[0]!r} ({name}) is no Korean script or punctuation")
     loop = _loop(text)
     if loop:
         return RuleResult("script", False, loop, f"the words {loop!r} repeat")
@@ -75,12 +24,20 @@ def script(text: str) -> RuleResult:
 
 
 def _loop(text: str) -> str | None:
-    parts = [part.strip(".,!?") for part in text.split()[:400]]
-    for size in range(1, 13):
+    """The phrase that repeats: a word or two words three times, three and more words twice, at once."""
+    glued = _GLUED_LOOP.search(text)
+    if glued:
+        return glued[0]
+    parts = [part.strip(".,!?~:;'\"()[]-·") for part in text.split()[:400]]
+    if len(set(parts)) == len(parts):
+        return None
+    for size in range(1, len(parts) // 2 + 1):
         times = 3 if size <= 2 else 2
         for start in range(len(parts) - size * times + 1):
+            if parts[start] != parts[start + size]:
+                continue
             phrase = parts[start : start + size]
-            if all(parts[start + size * k : start + size * (k + 1)] == phrase for k in range(1, times)):
+            if any(phrase) and all(parts[start + size * k : start + size * (k + 1)] == phrase for k in range(1, times)):
                 return " ".join(phrase)
     return None
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from rewards import change, content, form
+from rewards import change, content, form, labels, safety, sentence
 from rewards.rubric import DEFAULT_RUBRIC, Rubric
-from rewards.text import LONGEST, Text, prepare
+from rewards.text import Text, prepare
 from rewards.verdict import Verdict
 
 
@@ -20,17 +20,17 @@ def judge_batch(items: Sequence[tuple[str, int, int]], rubric: Rubric = DEFAULT_
 
 
 def _verdict(text: Text, yesterday: int, today: int, rubric: Rubric) -> Verdict:
-    seen = text.whole[:LONGEST]
+    delta, direction = change.change(text, yesterday, today)
     return Verdict(
         rules=(
-            form.label(seen),
-            form.one_sentence(text, rubric),
-            form.script(seen),
+            labels.label(text.seen),
+            sentence.one_sentence(text, rubric),
+            form.script(text.seen),
             form.length(text.whole, rubric),
-            change.delta(text, yesterday, today),
-            change.direction(text, yesterday, today),
-            content.park(seen),
-            content.safety(seen, today, rubric),
+            delta,
+            direction,
+            content.park(text),
+            safety.safety(text.morphemes, today, rubric),
         ),
-        soft=content.soft(seen),
+        soft=content.soft(text),
     )

@@ -19,6 +19,16 @@ class Rubric:
     hot: int = 33
     """At least this: a caution against heat is due and no walk is called pleasant."""
 
+    @property
+    def mild_denied(self) -> int:
+        """At most this: the weather is not called 따뜻, 포근 or 온화; 5 above ``severe_cold``."""
+        return self.severe_cold + 5
+
+    @property
+    def cool_denied(self) -> int:
+        """At least this: the weather is not called 시원 or 선선; 2 above ``warm``."""
+        return self.warm + 2
+
     def __post_init__(self) -> None:
         if not 0 <= self.min_chars <= self.max_chars:
             raise ValueError(f"min_chars {self.min_chars} must lie in 0..max_chars ({self.max_chars})")

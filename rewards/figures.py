@@ -1,0 +1,299 @@
+"""The figures of a text: their values, and whether each stands for the change, for a day or for another time."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from rewards import words
+from rewards.grammar import is_noun
+from rewards.text import Morphemes
+
+Role = Literal["change", "yesterday", "today", "other", "open"]
+"""``change``: the size of the change; a day: its temperature; ``other``: another day or hour; ``open``: unsaid."""
+
+_FIGURE = re.compile(
+    r"(?P<sign>영하 ?|영상 ?|마이너스 ?|(?<![0-9가-힣])[-−] ?)?(?<![0-9.,])(?P<number>[0-9]+(?:\.[0-9]+)?) ?"
+    r"(?:도(?! ?각도| ?경사|서관|착|움)|℃|° ?C(?![A-Za-z]))"
+)
+_RANGE = re.compile(r"[0-9](?: ?도)? ?[~\-−] ?$")
+_RANGE_BEHIND = re.compile(r" ?[~\-−] ?[0-9]")
+_NO_TEMPERATURE = re.compile(r"(?:경사|각도|위도|북위|동경|경도|기울기)(?:는|가|이)? ?$")
+_MISSED = re.compile(
+    r" ?(?:를|가)?(?: ?정도)? ?(?:훌쩍 |훨씬 |조금 |살짝 |약간 |한참 )?(?:넘|이상|이하|미만|초과|여(?= |[^러기])|남짓|(?:보다|도)? ?더 넘)| ?(?:를|에) ?(?:훌쩍 )?(?:웃도|웃돌|밑도|밑돌|못 미|육박|가깝)"
+)
+_BOUNDED = re.compile(r"(?:최소|최대|적어도|많게는|못해도|최고)(?:로)? ?(?:약 ?)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A temperature figure: signed value in degrees, the code points and morphemes it stands on, and its role."""
+
+    value: float
+    signed: bool
+    start: int
+    end: int
+    first: int
+    """Index of its first morpheme."""
+    after: int
+    """Index of the morpheme behind it."""
+    role: Role
+    size: bool
+    """Whether it measures a change, of whatever day."""
+    amount: str | None
+    """The words that make another amount of it (``이상``), or None."""
+
+
+def figures(text: str, m: Morphemes) -> list[Figure]:
+    """All figures in degrees, in order."""
+    found: list[Figure] = []
+    for match in _FIGURE.finditer(text):
+        before, behind = text[: match.start()], text[match.end() :]
+        if _NO_TEMPERATURE.search(before[-8:]):
+            continue
+        sign = (match["sign"] or "").strip()
+        number = float(match["number"][:12])
+        first, after = _span(m, match.start(), match.end())
+        size = not sign and _is_change(m, first, after)
+        amount = _MISSED.match(behind) or _BOUNDED.search(before[-10:])
+        ranged = _RANGE.search(before[-6:]) or _RANGE_BEHIND.match(behind)
+        found.append(
+            Figure(
+                -number if sign in ("영하", "마이너스", "-", "−") else number,
+                bool(sign),
+                match.start(),
+                match.end(),
+                first,
+                after,
+                role := _role(m, first, after, bool(sign), size),
+                size or role == "change",
+                amount[0].strip() if amount else "a range" if ranged else None,
+            )
+        )
+    return found
+
+
+def _span(m: Morphemes, start: int, end: int) -> tuple[int, int]:
+    first = 0
+    while first < len(m) and m.ends[first] <= start:
+        first += 1
+    after = first
+    while after < len(m) and m.starts[after] < end:
+        after += 1
+    return first, after
+
+
+def _role(m: Morphemes, first: int, after: int, signed: bool, size: bool) -> Role:
+    if size:
+        return "other" if compared_with_other(m, first) or _of_other_day(m, first) else "change"
+    bound = _bound(m, first, after)
+    if bound != "open":
+        return bound
+    if not signed and _follows_comparison(m, first) and not _told_as_temperature(m, after):
+        return "change"
+    return "open"
+
+
+def _told_as_temperature(m: Morphemes, after: int) -> bool:
+    """``10도로``, ``10도에서``, ``10도였``: what follows makes a temperature of the figure."""
+    k = after
+    while k < len(m) and (m.forms[k] in words.ABOUT and m.tags[k] != "VCP"):
+        k += 1
+    if k >= len(m):
+        return False
+    form, tag = m.forms[k], m.tags[k]
+    if tag == "JKB":
+        return form in ("로", "으로", "에서", "에", "까지", "보다", "와", "과")
+    if tag == "JX":
+        return form in ("까지", "부터")
+    if tag in ("VCP", "VCN"):
+        return True
+    return tag == "JKG" and not _gap_near(m, k + 1, 4)
+
+
+def _gap_near(m: Morphemes, start: int, reach: int) -> bool:
+    return any(m.marks[k] & words.GAP_ and m.tags[k][0] in "NV" for k in range(start, min(start + reach, len(m))))
+
+
+def _is_change(m: Morphemes, first: int, after: int) -> bool:
+    """Whether the figure measures what follows (``6도 올라``, ``6도 차이``) or a noun before it (``차이는 6도``)."""
+    if _told_as_gap(m, first):
+        return True
+    k = after
+    while k < len(m) and m.forms[k] in words.ABOUT and m.tags[k] not in ("VV", "VX"):
+        k += 1
+    if k < len(m) and m.tags[k] in ("VCP", "VCN") and m.forms[k] == "이":
+        return k + 1 < len(m) and m.forms[k + 1] in ("라는", "라", "나") and _gap_near(m, k + 2, 3)
+    if _told_as_temperature(m, after):
+        return _gap_near(m, k, 4) and m.forms[k] in ("의", "에", "와", "과") and m.forms[k] != "에"
+    measure = _measured(m, k)
+    if measure is None:
+        return False
+    if m.marks[measure] & (words.WARM_ | words.COLD_):
+        return _comparative(m, first, measure)
+    return True
+
+
+def _told_as_gap(m: Morphemes, first: int) -> bool:
+    """Whether the figure is told of a change named before it: ``차이는 6도``, ``오름폭이 하루 만에 6도``."""
+    for k in range(first - 2, m.clause_start(min(first, len(m) - 1)) - 1, -1):
+        if m.marks[k] & words.GAP_ and m.tags[k] == "NNG" and m.tags[k + 1] in ("JX", "JKS"):
+            return True
+        if m.tags[k] == "SN":
+            return False
+    return False
+
+
+_PASSED = frozenset(("MAG", "MM", "JX", "JKS", "JKO", "SP", "SSO", "SSC", "SS", "XSN", "XPN", "SW", "SO"))
+
+
+def _measured(m: Morphemes, k: int) -> int | None:
+    """The word of change that follows at ``k``, adverbs, particles and a subject for the temperature passed over."""
+    change = words.UP_ | words.DOWN_ | words.GAP_ | words.WARM_ | words.COLD_
+    for step in range(k, min(k + 9, len(m))):
+        form, tag = m.forms[step], m.tags[step]
+        if form in words.RELENT and tag[0] in "VN" and form not in ("주춤",):
+            return step
+        if m.marks[step] & change and tag[0] in "VNX":
+            return step
+        if tag in _PASSED:
+            continue
+        if (
+            tag in ("XR", "VA")
+            and step + 2 < len(m)
+            and m.forms[step + 1] in ("하", "게")
+            and "게" in m.forms[step + 1 : step + 3]
+        ):
+            continue
+        if (
+            form in ("하", "게")
+            or (form in ("크", "작", "가파르") and tag == "VA")
+            or (tag == "ETM" and m.forms[step - 1] in ("크", "작"))
+        ):
+            continue
+        if is_noun(tag) and (form in words.TEMPERATURE or form in words.ABOUT):
+            continue
+        if tag in ("SN", "NNB", "SW", "SL") or (tag == "JKB" and step > k and m.forms[step - 1] in ("도", "℃", "폭")):
+            if _bracketed(m, step) or m.forms[step - 1] == "폭":
+                continue
+        return None
+    return None
+
+
+def _bracketed(m: Morphemes, index: int) -> bool:
+    opened = m.text.rfind("(", 0, m.starts[index])
+    return opened >= 0 and m.text.find(")", opened) >= m.starts[index]
+
+
+def _comparative(m: Morphemes, first: int, measure: int) -> bool:
+    """Whether a word of warmth or cold compares: with yesterday in its clause, with 더 or 덜, or by -아지다."""
+    if has_comparison(m, first) or any(form in ("더", "덜") for form in m.forms[first:measure]):
+        return True
+    return becomes(m, measure)
+
+
+def becomes(m: Morphemes, index: int) -> bool:
+    """Whether the adjective at ``index`` is a change: ``추워지``, ``포근해지``."""
+    return any(m.forms[k] == "지" and m.tags[k] == "VX" for k in range(index + 1, min(index + 4, len(m))))
+
+
+def _bound(m: Morphemes, first: int, after: int) -> Role:
+    """The day or hour that the figure is told of, by the nearest word of time in its clause or behind ``10도였던``."""
+    k = after
+    if (k < len(m) and m.tags[k] == "VCP") or (k < len(m) and m.forms[k] in ("에", "까지", "로", "에서")):
+        for step in range(k, min(k + 7, len(m) - 1)):
+            if m.tags[step] == "ETM":
+                nxt = m.forms[step + 1]
+                if nxt in words.YESTERDAY:
+                    return "yesterday"
+                if nxt in words.TODAY:
+                    return "today"
+                break
+            if m.tags[step] in ("EC", "EF", "SN", "SP"):
+                break
+    for step in range(first - 1, m.clause_start(min(first, len(m) - 1)) - 1, -1):
+        form, tag = m.forms[step], m.tags[step]
+        if form in words.YESTERDAY:
+            if m.forms[step + 1] in ("보다", "대비") or _compares_at(m, step + 1):
+                return "open"
+            return "yesterday"
+        if form in words.TODAY and tag[0] == "N":
+            return "open" if m.forms[step + 1] == "보다" else "today"
+        if form in words.OTHER_TIME and tag[0] in "NM":
+            return "other"
+        if tag == "SN":
+            return "open"
+    return "open"
+
+
+def _of_other_day(m: Morphemes, first: int) -> bool:
+    start = m.clause_start(first)
+    days = ("내일", "모레", "글피", "그제", "그저께", "주말", "다음")
+    return any(m.forms[k] in days and m.forms[k + 1] != "보다" for k in range(start, first))
+
+
+def _compares_at(m: Morphemes, k: int) -> bool:
+    """Whether a phrase of comparison follows a noun at ``k``: 보다, 에 비해, 와 비교하면, 대비, 와 달리."""
+    for step in range(k, min(k + 4, len(m))):
+        form = m.forms[step]
+        if form == "보다" or (form in words.COMPARING and (step > k or form == "대비")):
+            return True
+        if not (m.tags[step][0] == "J" or m.tags[step] in ("SP",)):
+            return False
+    return False
+
+
+def standards(m: Morphemes, index: int) -> list[str]:
+    """What the clause of ``index`` compares with: ``yesterday``, ``today`` or ``other``."""
+    found: list[str] = []
+    start, end = m.clause_start(index), m.clause_end(index)
+    for k in range(start, end):
+        form = m.forms[k]
+        if (form == "보다" and m.tags[k] == "JKB") or (form in words.COMPARING and m.tags[k][0] in "VNM"):
+            found.append(_standard(m, start, k))
+        elif form == "하루" and any(f in ("만", "새", "사이", "전", "만에") for f in m.forms[k + 1 : k + 2]):
+            found.append("yesterday")
+    return [standard for standard in found if standard]
+
+
+def _standard(m: Morphemes, start: int, k: int) -> str:
+    """The day named before the comparing word at ``k``, in its noun phrase."""
+    for step in range(k - 1, max(start, k - 10) - 1, -1):
+        form, tag = m.forms[step], m.tags[step]
+        if form in words.YESTERDAY or (form == "하루" and m.forms[step + 1] == "전"):
+            return "yesterday"
+        if form in words.TODAY:
+            return "today"
+        if form in words.OTHER_TIME and tag[0] in "NM":
+            return "other"
+        if tag in ("JX", "JKS") and step < k - 1:
+            break
+    return ""
+
+
+def has_comparison(m: Morphemes, index: int) -> bool:
+    """Whether the clause of ``index`` compares with yesterday or today."""
+    found = standards(m, index)
+    return "yesterday" in found or "today" in found
+
+
+def compared_with_other(m: Morphemes, index: int) -> bool:
+    """Whether the clause of ``index`` compares with another time and with neither of the two days."""
+    found = standards(m, index)
+    return "other" in found and "yesterday" not in found and "today" not in found
+
+
+def _follows_comparison(m: Morphemes, first: int) -> bool:
+    """Whether nothing but a subject and adverbs stands between ``어제보다`` and the figure."""
+    k = first - 1
+    while k >= 0 and (
+        m.tags[k] in ("MAG", "MM", "SP", "JKS", "JX") or m.forms[k] in words.TEMPERATURE - words.YESTERDAY - words.TODAY
+    ):
+        k -= 1
+    return k >= 0 and (
+        m.forms[k] in ("보다", "대비")
+        or (
+            m.forms[k] in ("어", "면", "에")
+            and has_comparison(m, first)
+            and (m.forms[k - 1] in words.COMPARING or m.forms[k - 1] in ("만", "새", "사이"))
+        )
+    )

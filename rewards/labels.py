@@ -1,0 +1,176 @@
+"""The rule ``label``: the text is the bare notice; and the bare notice inside a text that is not."""
+
+import re
+from collections.abc import Callable
+
+from rewards import words
+from rewards.verdict import RuleResult
+
+_NAME = rf"(?:{'|'.join(sorted(words.LABELS, key=len, reverse=True))})"
+_ROLE = rf"(?:{'|'.join(words.ROLES)})"
+_TEXT = rf"(?:{'|'.join(sorted(words.TEXT_NOUNS, key=len, reverse=True))})"
+_PAIRS = {
+    "(": ")",
+    "[": "]",
+    "{": "}",
+    "<": ">",
+    "【": "】",
+    "「": "」",
+    "『": "』",
+    "《": "》",
+    "〈": "〉",
+    "（": "）",
+    "［": "］",
+}
+_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "„": "“", "＂": "＂", "´": "´"}
+_OPEN = "".join(map(re.escape, _PAIRS))
+_CLOSE = "".join(map(re.escape, _PAIRS.values()))
+
+_SPECIAL = re.compile(r"<[^<>\s가-힣]{1,30}>|\[/?(?:INST|EOS|BOS|SEP|CLS|PAD|UNK|END)\]|<<[^<>]*>>|\|[a-z_]+\|", re.I)
+_ELLIPSIS = re.compile(r"\.(?:\s?\.)+|…|‥|。。+|[·・]{2,}|⋯")
+_LIST_MARK = re.compile(
+    r"^(?:\d{1,2}[.)](?!\d)\s*|[-–—+](?=\s|[가-힣\"'(\[])\s*|[•▪■□●○◆◇▶►▷‣※·∙◦→★☆➤✓✔①-⑳]\s*|[가-하][.)]\s|\(\d{1,2}\)\s*)"
+)
+_MARKDOWN = re.compile(r"[*#`_|{}<>]|~~")
+_FRONT = re.compile(rf"^(?:[가-힣]+ ){{0,3}}?{_NAME}\s*(?:[::=|]|-{{1,2}}>?(?=\s)|[–—→>»)]|\n)\s*")
+_ROLE_FRONT = re.compile(rf"^{_ROLE}\b\s*[::=>-]*\s*", re.I)
+_COLON_FRONT = re.compile(r"^[가-힣A-Za-z ()\[\]/·]{1,16}[::](?!\d)\s*")
+_BARE_FRONT = re.compile(
+    r"^(?:출력|답변|응답|메시지|안내문|정답|결과|전광판)\s+(?=(?:어제|오늘|전날|전일|하루|기온|공원|영하|약)(?:[가-힣]|\s))"
+)
+_BRACKET_FRONT = re.compile(rf"^[{_OPEN}][^{_OPEN}{_CLOSE}\n]{{1,16}}[{_CLOSE}]\s*[::-]?\s*(?=\S)")
+_BEHIND = re.compile(
+    rf"(?<=[.!?])\s*(?:[{_OPEN}][^{_OPEN}{_CLOSE}]{{1,30}}[{_CLOSE}]|[-–—/→~=]+\s*[^.!?\n]{{1,20}}|"
+    rf"(?:[가-힣]+ )?{_NAME}|{_ROLE})\s*[:.]?$",
+    re.I,
+)
+_BEHIND_INSIDE = re.compile(rf"\s*[{_OPEN}]\s*(?:[가-힣]+ ){{0,2}}{_NAME}\s*[{_CLOSE}](?=[.!?]?$)")
+_NAME_COLON = re.compile(rf"(?<![가-힣A-Za-z])(?:{_NAME}|{_ROLE})\s*[::](?!\d)", re.I)
+_META = re.compile(
+    rf"{_TEXT}(?:입니다|이에요|예요|이랍니다|이옵니다|인데요)(?=\s*[.!?::~]|\s*$)|"
+    rf"^(?:다음|아래|여기|이상|위)(?:은|는|가|이|의|에)? (?:[가-힣]+ ){{0,5}}(?:{_TEXT}|안내|공지)(?:입니다|이에요|예요|을|를|은|는|이|가)?(?=[ .!?::,])|"
+    rf"(?:다음|아래|위)(?:과|와) 같(?:습니다|이|은|아요)|"
+    rf"(?:^|[.!?]\s*)(?:네|예|넵|알겠습니다|물론(?:입니다|이죠|이에요|이지요)|그럼요|좋습니다|좋아요|확인했습니다)[,.!~](?=\s|$)|알겠습니다|알겠어요|"
+    rf"요청하신|요청하셨|요청에 (?:따라|맞)|조건에 (?:맞|따라)|말씀하신 (?:대로|조건|내용)|"
+    rf"{_TEXT}(?:을|를|은|는)? ?(?:작성|생성|만들|제안|제시|써 |정리)|"
+    rf"(?:작성|생성|제시|제안|정리)(?:해|하여)? ?(?:드리|드렸|보았|봤|했|하겠)|(?:작성|생성)(?:한|된|하였)|"
+    rf"(?:안내|답변|말씀|도와|알려|만들어|제공|출력|써)(?:해|하여)? ?드리(?:겠습니다|겠어요|ㄹ게요|ᆯ게요)|"
+    rf"(?:안내|답변)해? ?드(?:립니다|릴게요|려요)[.!](?=\s*\S)|"
+    rf"도움이 (?:되|됐|필요)|글자 ?수|\d+ ?(?:글자|자)(?:입니다|로|이내|[)\]])|한 문장으로"
+)
+_ALTERNATIVE = re.compile(
+    r"[(\[]\s*(?:또는|혹은|or)\b[^)\]]*[)\]]|(?:또는|혹은)\s*[::)]|[.!?]\s*[\"']?(?:또는|혹은|/)(?=\s)|(?:또는|혹은)\s*$|"
+    r"(?:^|\n)(?:또는|혹은)\s|(?:또는|혹은),? (?:다음|이렇|아래)|[.!?]\s*/\s*\S",
+    re.I,
+)
+
+
+def label(text: str) -> RuleResult:
+    """The text is the bare notice: no label, talk about it, alternative, wrapping, Markdown, token or ellipsis."""
+    for what, find in _CHECKS:
+        found = find(text)
+        if found:
+            return RuleResult("label", False, found, f"{what}: {found!r}")
+    return RuleResult("label", True, None, None)
+
+
+def _first(*patterns: re.Pattern[str]) -> Callable[[str], str | None]:
+    def find(text: str) -> str | None:
+        for pattern in patterns:
+            match = pattern.search(text)
+            if match:
+                return match[0].strip() or match[0]
+        return None
+
+    return find
+
+
+def _wrapping(text: str) -> str | None:
+    """The quotes or brackets that stand around the whole text, or the one that stands alone at an end of it."""
+    inner = text.rstrip(".!? ")
+    if not inner:
+        return None
+    first, last = inner[0], inner[-1]
+    for opening, closing in (_PAIRS | _QUOTES).items():
+        if first == opening:
+            closed = _closed_at(inner, opening, closing)
+            if closed is None or closed == len(inner) - 1:
+                return first + (closing if closed else "")
+        if last == closing and inner.count(opening) < inner.count(closing) + (0 if opening != closing else 0):
+            return last
+        if opening == closing and last == closing and inner.count(closing) % 2:
+            return last
+    return None
+
+
+def _closed_at(text: str, opening: str, closing: str) -> int | None:
+    """Where the bracket or quote that opens the text is closed."""
+    if opening == closing:
+        again = text.find(closing, 1)
+        if again == 1:  # doubled quotes
+            again = len(text) - 1 if text.endswith(closing) and len(text) > 2 else -1
+        inside_last = text.endswith(closing) and text.count(closing) == 2
+        return len(text) - 1 if inside_last else (again if again > 0 else None)
+    depth = 0
+    for index, character in enumerate(text):
+        depth += (character == opening) - (character == closing)
+        if depth == 0:
+            return index
+    return None
+
+
+_CHECKS: tuple[tuple[str, Callable[[str], str | None]], ...] = (
+    ("a special token", _first(_SPECIAL)),
+    ("Markdown or a list mark", _first(_MARKDOWN, _LIST_MARK)),
+    ("a label in front", _first(_FRONT, _ROLE_FRONT, _COLON_FRONT, _BARE_FRONT)),
+    ("a label", _first(_NAME_COLON)),
+    ("an alternative", _first(_ALTERNATIVE)),
+    ("quotes or brackets around the text", _wrapping),
+    ("a bracketed label", _first(_BRACKET_FRONT)),
+    ("a label behind", _first(_BEHIND, _BEHIND_INSIDE)),
+    ("talk about the text", _first(_META)),
+    ("an ellipsis", _first(_ELLIPSIS)),
+)
+
+_WRAPS = "".join({*_PAIRS, *_PAIRS.values(), *_QUOTES, *_QUOTES.values()})
+_PICTURE = re.compile(
+    "\\s?[\u2060-\u206f\u2190-\u23ff\u2500-\u27bf\u2900-\u2bff\u200b-\u200f\ufe0e\ufe0f\ufeff\U0001f000-\U0001faff]+"
+)
+"""Emoji, pictures and invisible characters, with the blank before them."""
+_ALTERNATIVE_MARK = re.compile(r"\s*[(\[]?\s*(?:또는|혹은)\s*[)\]:]+\s*|\s*[(\[]\s*(?:또는|혹은)\b[^)\]]*[)\]]")
+
+
+def bare(text: str) -> str:
+    """The text without labels, quotes and brackets around it, Markdown, ellipses, special tokens and pictures."""
+    if _PLAIN.match(text):
+        return text
+    text = _SPECIAL.sub("", text)
+    text = _MARKDOWN.sub("", text)
+    text = _PICTURE.sub("", text).strip()
+    text = _ELLIPSIS.sub(" ", text).strip()
+    before = None
+    while text != before:
+        before = text
+        for pattern in (_LIST_MARK, _BRACKET_FRONT, _FRONT, _ROLE_FRONT, _COLON_FRONT, _BARE_FRONT):
+            shorter = pattern.sub("", text, count=1).strip()
+            if not (pattern is _BRACKET_FRONT and _wrapping(text)):
+                text = shorter
+        text = _ALTERNATIVE_MARK.sub(" ", text).strip()
+        text = _BEHIND_INSIDE.sub("", _BEHIND.sub("", text)).strip()
+        if _wrapping(text):
+            text = _unwrapped(text)
+    return text
+
+
+def _unwrapped(text: str) -> str:
+    """The text without the wrapping at its ends, the closing mark kept."""
+    inner = text.rstrip(".!? ")
+    mark = text[len(inner) :].strip()
+    inner = inner.strip(_WRAPS + " ") if inner[0] in _WRAPS else inner.rstrip(_WRAPS + " ")
+    return inner + mark if not inner.endswith((".", "!", "?")) else inner
+
+
+_PLAIN = re.compile(
+    r"(?!답변|답|대답|출력|메시지|안내문|응답|정답|결과|전광판)[가-힣0-9](?:(?!\.\s?\.|[.!?] *\S|\d[.)])[가-힣0-9 .,!?~%℃])*[.!?]$"
+)
+"""Nothing that :func:`bare` would take away stands in the text: the common case, decided at once."""
