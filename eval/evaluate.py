@@ -73,15 +73,13 @@ def plan(
         rubric: the limits they are judged by.
 
     Raises:
-        ValueError: unknown split, a limit below 1, or several samples of greedy notices, which are all the same.
+        ValueError: unknown split, or a limit below 1.
         OSError: the run's adapter cannot be read.
     """
     if split not in EVALUATED:
         raise ValueError(f"unknown split {split!r}: take one of {', '.join(EVALUATED)}")
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
-    if generation.samples > 1 and generation.greedy:
-        raise ValueError("greedy notices of one reading are all the same: set a temperature above 0")
     readings = cells(split)
     adapter = None if run is None or run.stage == "base" else run.adapter / "adapter_model.safetensors"
     return Evaluation(

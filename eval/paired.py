@@ -58,8 +58,27 @@ def paired_tests(first: Evaluation, second: Evaluation, *, anyway: bool = False)
     Raises:
         NotComparableError: they differ in what must be equal, or hold more than one notice a reading.
     """
+    check_comparable(first, second, anyway=anyway)
+    before, after = _by_reading(first), _by_reading(second)
+    cells = [reading for reading in before if reading in after]
+    if not cells:
+        raise NotComparableError(f"{name(first)} and {name(second)} have no reading in common")
+    return {key: _test(list(_outcomes(key, cells, before, after))) for key in MEASURES}
+
+
+def check_comparable(first: Evaluation, second: Evaluation, *, anyway: bool = False) -> None:
+    """Make sure that a paired test of two evaluations, answered or only planned, means something.
+
+    Args:
+        first: what is compared against.
+        second: what is compared.
+        anyway: let :func:`differences` pass.
+
+    Raises:
+        NotComparableError: they differ in what must be equal, or hold more than one notice a reading.
+    """
     for evaluation in (first, second):
-        if any(len(record.answers) != 1 for record in evaluation.records):
+        if evaluation.generation.samples != 1:
             raise NotComparableError(
                 f"{name(evaluation)} holds several notices a reading and a paired test needs one: "
                 "evaluate without --samples"
@@ -67,11 +86,6 @@ def paired_tests(first: Evaluation, second: Evaluation, *, anyway: bool = False)
     reasons = differences(first, second)
     if reasons and not anyway:
         raise NotComparableError(f"{name(first)} and {name(second)} are not comparable: {'; '.join(reasons)}")
-    before, after = _by_reading(first), _by_reading(second)
-    cells = [reading for reading in before if reading in after]
-    if not cells:
-        raise NotComparableError(f"{name(first)} and {name(second)} have no reading in common")
-    return {key: _test(list(_outcomes(key, cells, before, after))) for key in MEASURES}
 
 
 def differences(first: Evaluation, second: Evaluation) -> list[str]:

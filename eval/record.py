@@ -31,6 +31,15 @@ class Generation:
     batch_size: int = 64
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        for key in ("samples", "max_new_tokens", "batch_size"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"{key} must be at least 1, got {getattr(self, key)}")
+        if self.temperature < 0:
+            raise ValueError(f"temperature must be at least 0, got {self.temperature}")
+        if self.samples > 1 and self.greedy:
+            raise ValueError("greedy notices of one reading are all the same: set a temperature above 0")
+
     @property
     def greedy(self) -> bool:
         """Whether every reading has the one notice that the model holds most likely, token by token."""

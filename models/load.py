@@ -5,7 +5,7 @@ and runs carry, so that an adapter is never put on another base model.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ import torch
 
 from models.embedded import EMBEDDED_NAME, embedded_folder
 from models.quantize import Quantization, quantization_config
+from models.runs import Run, RunError
 from models.template import END_OF_TURN, GEMMA_TEMPLATE, START_OF_TURN, stop_token_id
 from models.tiny import TINY_NAME, tiny_model, tiny_tokenizer
 
@@ -81,6 +82,19 @@ def load_base(spec: ModelSpec) -> Loaded:
     loaded.model.config._name_or_path = loaded.model.name_or_path = name
     loaded.model.eval()
     return loaded
+
+
+def run_spec(run: Run, trust_remote_code: bool = False) -> ModelSpec:
+    """How a run's base model was loaded. Whether its own code may run is said anew each time, never by the run.
+
+    Raises:
+        models.runs.RunError: the manifest does not say.
+    """
+    try:
+        spec = ModelSpec(**run.manifest["base_spec"])
+    except (KeyError, TypeError) as error:
+        raise RunError(f"run {run.path}: its manifest does not say how the base model was loaded ({error})") from error
+    return replace(spec, trust_remote_code=trust_remote_code)
 
 
 def _tiny(spec: ModelSpec) -> Loaded:

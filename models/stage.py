@@ -3,6 +3,7 @@
 Both stages hand over how their trainer is built; everything around it is here, so that they keep runs alike.
 """
 
+import dataclasses
 import json
 import sys
 import time
@@ -145,6 +146,7 @@ def _open(stage: Stage, loaded: Loaded) -> Run:
         group=stage.group or (stage.parent and stage.parent.manifest.get("group")),
         base_model=loaded.spec.name,
         base_revision=loaded.spec.revision,
+        base_spec=dataclasses.asdict(loaded.spec),
         weights_hash=loaded.weights_hash,
         template_hash=template_hash(loaded.tokenizer),
         prompt_hash=prompt_hash(),

@@ -26,7 +26,10 @@ def record(yesterday: int, today: int, *answers: JudgedNotice) -> Record:
     return Record(Reading(yesterday, today), answers or (answer(),))
 
 
-def evaluation(records: Sequence[Record], *, temperature: float = 0.0, **changes: Any) -> Evaluation:
+def evaluation(records: Sequence[Record], *, temperature: float | None = None, **changes: Any) -> Evaluation:
+    samples = len(records[0].answers)
+    if temperature is None:
+        temperature = 0.0 if samples == 1 else 1.0
     made = Evaluation(
         run="sft-20260101-000000-abcdef",
         stage="sft",
@@ -38,7 +41,7 @@ def evaluation(records: Sequence[Record], *, temperature: float = 0.0, **changes
         template_hash="2" * 64,
         prompt_hash=prompt_hash(),
         rubric=DEFAULT_RUBRIC,
-        generation=Generation(samples=len(records[0].answers), temperature=temperature),
+        generation=Generation(samples=samples, temperature=temperature),
         device="cpu",
         created="2026-01-01T00:00:00+00:00",
         records=tuple(records),

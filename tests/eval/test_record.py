@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,9 @@ def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
     answers = tuple(JudgedNotice(t, 9, False, 0.1 + 0.2, judge(t, 10, 17)) for t in texts)
     made = evaluation([Record(record(10, 17).reading, answers), record(3, 3, answer(), answer("label"), answer())])
     path = save_evaluation(made, tmp_path)
-    assert path == tmp_path / "test-mini.json"
+    assert path == tmp_path / "test-mini-sampled.json"
     assert load_evaluation(path) == made
-    assert [p.name for p in tmp_path.iterdir()] == ["test-mini.json"]
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
     assert path.read_text(encoding="utf-8").count('\n{"yesterday"') == 2
 
 
@@ -67,3 +68,18 @@ def test_what_is_no_evaluation_is_refused(content: bytes, tmp_path: Path) -> Non
     path.write_bytes(content)
     with pytest.raises(EvaluationError, match=r"test\.json"):
         load_evaluation(path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"samples": 0}, "samples must be at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size must"),
+        ({"max_new_tokens": 0}, "max_new_tokens must"),
+        ({"temperature": -0.5}, "temperature must be at least 0, got -0.5"),
+        ({"samples": 2}, "greedy notices of one reading are all the same"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Generation(**settings)
