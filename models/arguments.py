@@ -45,7 +45,7 @@ class RunArguments:
 
     runs_dir: str = field(
         default_factory=lambda: os.environ.get("ONDO_RUNS") or "runs",
-        metadata={"help": "Folder of all runs (default: $ONDO_RUNS, or runs)."},
+        metadata={"help": "Folder of all runs; $ONDO_RUNS names another."},
     )
     resume: str | None = field(
         default=None, metadata={"help": "Directory of an interrupted run: go on from its last checkpoint."}

@@ -2,6 +2,7 @@
 
 A stage's settings are a few dataclasses; one of them extends TRL's ``SFTConfig`` or ``DPOConfig``, so every option of
 TRL is a recipe key too. Keys of a file are checked by the same parser as the command line, which goes over the file.
+Files are read by the rules of YAML 1.2: ``no`` is a word and ``3e-4`` a number.
 """
 
 import argparse
@@ -9,20 +10,24 @@ import dataclasses
 import difflib
 import inspect
 import json
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args, get_type_hints
 
 import yaml
 from trl import TrlParser
 
-from models.runs import RECIPE
+from models.runs import open_unfinished
 
 _DROPPED = frozenset({"output_dir", "report_to", "run_name", "resume_from_checkpoint"})
 """Keys that belong to one run, not to a recipe; ondo sets them itself."""
 
-_NOT_RECORDED = _DROPPED | {"hub_token", "runs_dir", "resume", "dry_run", "tracking"}
+_SECRET = "hub_token"
+"""Would end up in checkpoints and in the command that a manifest holds, so it is taken from the environment alone."""
+
+_NOT_RECORDED = _DROPPED | {_SECRET, "runs_dir", "resume", "dry_run", "tracking"}
 """Keys that say nothing of the result, or must not be told."""
 
 
@@ -40,12 +45,23 @@ class RecipeParser(TrlParser):
     """
 
     def __init__(self, types: Sequence[type], description: str) -> None:
-        super().__init__(tuple(types), description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+        super().__init__(
+            tuple(types),
+            description=description,
+            formatter_class=_Help,
+            usage="%(prog)s [--config RECIPE] [--key value ...]",
+            allow_abbrev=False,
+        )
         self.types = tuple(types)
         self.epilog = "Every other option of TRL's configuration and transformers' TrainingArguments is accepted too."
+        self._file: Path | None = None
         own = {name for kind in types for name in inspect.get_annotations(kind)}
+        self._flags = {"--help"}
         for action in self._actions:
-            if action.dest not in own and action.dest not in ("help", "config"):
+            negation = action.option_strings[0].startswith("--no_")
+            if negation:
+                self._flags.update(action.option_strings)
+            if action.dest not in (own | {"help"}) or negation or action.help is None:
                 action.help = argparse.SUPPRESS
 
     def error(self, message: str) -> NoReturn:
@@ -54,7 +70,9 @@ class RecipeParser(TrlParser):
         Raises:
             SystemExit: always.
         """
-        print(f"{Path(self.prog).stem}: {message}; --help lists the options", file=sys.stderr)
+        where = "" if self._file is None else f"{self._file}: "
+        message = re.sub(r"argument --(\w+)(/--[\w-]+)?", r"\1" if self._file else r"argument --\1", message)
+        print(f"{Path(self.prog).stem}: {where}{message}; --help lists the options", file=sys.stderr)
         raise SystemExit(2)
 
     def parse(self, arguments: Sequence[str]) -> tuple[Any, ...]:
@@ -67,24 +85,59 @@ class RecipeParser(TrlParser):
         """
         file, rest = _take_config(arguments)
         options = [] if file is None else self._options(file)
-        dropped = _DROPPED & {argument.removeprefix("--").split("=")[0] for argument in rest}
-        if dropped:
-            raise RecipeError(f"--{sorted(dropped)[0]}: ondo sets this itself; --runs_dir says where runs go")
+        self._file = file
+        self.parse_known_args(options)  # so that an error names the file
+        self._file = None
+        for option in rest:
+            if option.startswith("--") and option.split("=")[0] not in self._flags:
+                self._check_key(option.removeprefix("--").split("=")[0].replace("-", "_"), "--")
+        unexpected = self.parse_known_args([*options, *rest])[1]
+        if unexpected:
+            self.error(f"unexpected {' '.join(unexpected)}")
         return tuple(self.parse_args_into_dataclasses(args=[*options, *rest], look_for_args_file=False))
 
     def _options(self, file: Path) -> list[str]:
         options: list[str] = []
-        known = {action.dest for action in self._actions} - {"help", "config"} - _DROPPED
         for key, value in read_recipe(file).items():
-            if key not in known:
-                close = difflib.get_close_matches(key, known, n=1)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
-                raise RecipeError(f"{file}: unknown key {key!r}{hint}")
+            self._check_key(key, f"{file}: ")
+            action = next(action for action in self._actions if action.dest == key)
             if value is None:
+                self._check_null(key, file)
                 self.set_defaults(**{key: None})
+            elif isinstance(value, list) and action.nargs != "+":
+                raise RecipeError(f"{file}: {key}: expected one value, got the list {value}")
             else:
                 options += _option(key, value)
         return options
+
+    def _check_key(self, key: str, where: str) -> None:
+        if key in _DROPPED:
+            raise RecipeError(f"{where}{key}: ondo sets this itself; --runs_dir says where runs go")
+        if key == _SECRET:
+            raise RecipeError(f"{where}{key}: would be kept in the run; set HF_TOKEN in the environment instead")
+        known = {action.dest for action in self._actions} - {"help"} - _DROPPED
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            raise RecipeError(f"{where}{key} is unknown" + (f"; did you mean {close[0]}?" if close else ""))
+
+    def _check_null(self, key: str, file: Path) -> None:
+        hints = {name: hint for kind in self.types for name, hint in get_type_hints(kind).items()}
+        if type(None) not in get_args(hints[key]):
+            raise RecipeError(f"{file}: {key}: null is not possible; leave the key out for its default")
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """One spelling an option, with its default."""
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if action.dest == "help":
+            return "--help"
+        if isinstance(action.nargs, str) and action.nargs == "+":
+            return f"--{action.dest} VALUE ..."
+        return f"--{action.dest} " + ("{" + ",".join(map(str, action.choices)) + "}" if action.choices else "VALUE")
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
 
 
 def read_recipe(file: Path) -> dict[str, Any]:
@@ -94,7 +147,7 @@ def read_recipe(file: Path) -> dict[str, Any]:
         RecipeError: it is missing, not YAML, no mapping, or names a key twice.
     """
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_OnceLoader)
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"recipe {file} cannot be read: {error}") from error
     except yaml.YAMLError as error:
@@ -106,8 +159,8 @@ def read_recipe(file: Path) -> dict[str, Any]:
     return content
 
 
-class _OnceLoader(yaml.SafeLoader):
-    """Safe YAML that refuses a key that stands twice in one mapping."""
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that refuses a key that stands twice in one mapping; booleans and numbers are YAML 1.2's."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
@@ -115,6 +168,17 @@ class _OnceLoader(yaml.SafeLoader):
             if keys.count(key) > 1:
                 raise yaml.YAMLError(f"key {key!r} stands twice{node.start_mark}")
         return super().construct_mapping(node, deep)
+
+
+_BOOL, _FLOAT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:float"
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag not in (_BOOL, _FLOAT)]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_BOOL, re.compile("(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(
+    _FLOAT, re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"), list("-+.0123456789")
+)
 
 
 def resolved(*settings: Any) -> dict[str, Any]:
@@ -125,7 +189,7 @@ def resolved(*settings: Any) -> dict[str, Any]:
         for field in dataclasses.fields(part)
         if field.init and field.name not in _NOT_RECORDED
     }
-    plain: dict[str, Any] = json.loads(json.dumps(values, default=str))
+    plain: dict[str, Any] = json.loads(json.dumps(values, default=_plain))
     return plain
 
 
@@ -156,21 +220,29 @@ def _take_config(arguments: Sequence[str]) -> tuple[Path | None, list[str]]:
     return file, rest
 
 
+def _plain(value: Any) -> Any:
+    """What JSON has no word for: a part of transformers' settings as its own mapping, anything else as text."""
+    return value.to_dict() if hasattr(value, "to_dict") else str(value)
+
+
 def _option(key: str, value: Any) -> list[str]:
     if isinstance(value, list):
         return [f"--{key}", *map(str, value)]
-    if isinstance(value, dict):
-        return [f"--{key}", json.dumps(value)]
-    return [f"--{key}", str(value)]
+    # one argument, so that a value may begin with a dash
+    return [f"--{key}={json.dumps(value) if isinstance(value, Mapping) else value}"]
 
 
 def with_resumed_recipe(arguments: Sequence[str]) -> list[str]:
-    """The arguments, with the recipe of the run that ``--resume`` names when no ``--config`` is given."""
-    found = [given for given in arguments if given == "--config" or given.startswith("--config=")]
+    """The arguments, with the recipe of the run that ``--resume`` names when no ``--config`` is given.
+
+    Raises:
+        models.runs.RunError: there is no such run, or it is finished.
+    """
+    if any(given.split("=")[0] == "--config" for given in arguments):
+        return list(arguments)
     for place, argument in enumerate(arguments):
-        run = argument.removeprefix("--resume=") if argument.startswith("--resume=") else None
-        if argument == "--resume" and place + 1 < len(arguments):
-            run = arguments[place + 1]
-        if run is not None and not found:
-            return ["--config", str(Path(run) / RECIPE), *arguments]
+        name, _, value = argument.partition("=")
+        if name == "--resume" and (value or place + 1 < len(arguments)):
+            run = open_unfinished(value or arguments[place + 1])
+            return ["--config", str(run.recipe_file), *arguments]
     return list(arguments)

@@ -5,6 +5,7 @@ Speed: ``num_train_epochs`` 3. Overfitting: ``learning_rate`` down, ``weight_dec
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from trl import SFTConfig
@@ -40,6 +41,7 @@ class SftConfig(SFTConfig):
     weight_decay: float = field(default=0.0, metadata={"help": "Pull of the adapters' weights towards zero."})
     max_grad_norm: float = field(default=1.0, metadata={"help": "Longest gradient; longer ones are scaled down."})
     per_device_train_batch_size: int = field(default=16, metadata={"help": "Examples a step on each device."})
+    gradient_accumulation_steps: int = field(default=1, metadata={"help": "Batches gathered for one step."})
     per_device_eval_batch_size: int = field(default=16, metadata={"help": "Examples at once in evaluation."})
     seed: int = field(default=0, metadata={"help": "Of the adapters' first weights and of the order of examples."})
     max_length: int | None = field(default=None, metadata={"help": "Longest row in tokens; a longer one is an error."})
@@ -51,8 +53,12 @@ class SftConfig(SFTConfig):
     gradient_checkpointing: bool = field(default=False, metadata={"help": "Trade time for memory."})
     dataloader_pin_memory: bool = field(default=torch.cuda.is_available())
     logging_steps: float = field(default=5, metadata={"help": "Steps between two lines of the log."})
-    eval_strategy: str = field(default="epoch", metadata={"help": "When to evaluate: epoch, steps or no."})
-    save_strategy: str = field(default="epoch", metadata={"help": "When to save a checkpoint: as eval_strategy."})
+    eval_strategy: Literal["no", "steps", "epoch"] = field(
+        default="epoch", metadata={"help": "When to evaluate: epoch, steps or no."}
+    )
+    save_strategy: Literal["no", "steps", "epoch", "best"] = field(
+        default="epoch", metadata={"help": "When to save a checkpoint: as eval_strategy."}
+    )
     save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints kept: the newest and the best."})
     load_best_model_at_end: bool = field(default=True, metadata={"help": "End with the best checkpoint."})
     metric_for_best_model: str | None = field(
