@@ -6,7 +6,7 @@ from random import Random
 
 from data.reading import Reading
 from dpo.faults.fault import Corrupt, fault, shuffled
-from dpo.faults.figures import change_figures, figures, native_korean, sino_korean, with_value
+from dpo.faults.figures import change_figures, figures, sino_korean, with_value
 from dpo.faults.korean import after_modifier, agree, tokens
 
 _SAME = re.compile(r"비슷|같(?=[은아이고습으])|동일|(?:어제 |전날 )?그대로|변함없|차이가 없어")
@@ -19,6 +19,8 @@ _YESTERDAY = re.compile(
 )
 _ROUNDING = r"(?:(?:약|무려|고작|겨우|거의|대략) )?"
 _DEGREES = (("크게", "많이", "부쩍"), ("제법", "꽤", "꽤나"), ("조금", "약간", "살짝"))
+_NATIVE = {10: ("열",), 20: ("스무",)}
+"""Degrees are counted in Sino-Korean; only these are also heard in native words."""
 _APPROXIMATE = r"(?:가량|정도|쯤|나|이나|만큼)?"
 
 
@@ -33,16 +35,21 @@ def _wrong_figure(values: Callable[[Reading], list[int]]) -> Corrupt:
             for figure in change_figures(notice, reading):
                 yield with_value(notice, figure, value)
             if reading.delta == 0:
-                yield from _false_difference(notice, value, reading)
+                yield from _false_temperature(notice, value, reading)
+                yield from _false_difference(notice, value)
 
     return corrupt
 
 
-def _false_difference(notice: str, value: int, reading: Reading) -> Iterator[str]:
-    """At delta 0: a false temperature where today's stands, else a difference beside the word for sameness."""
+def _false_temperature(notice: str, value: int, reading: Reading) -> Iterator[str]:
+    """At delta 0: a temperature that is off by ``value`` where today's stands."""
     for figure in figures(notice):
         if figure.value == reading.today and reading.today:
             yield with_value(notice, figure, abs(reading.today) + value)
+
+
+def _false_difference(notice: str, value: int) -> Iterator[str]:
+    """At delta 0: a difference beside the word for sameness."""
     for match in _SAME.finditer(notice):
         head, tail = notice[: match.start()], notice[match.end() :]
         if match[0] == "차이가 없어":
@@ -62,18 +69,21 @@ def _off_by_ten(reading: Reading) -> list[int]:
 
 
 def _sum(reading: Reading) -> list[int]:
+    if reading.delta == 0:
+        return []  # nothing to add up: the notice states no size
     return [abs(reading.yesterday) + abs(reading.today), abs(reading.yesterday + reading.today)]
 
 
 def _today(reading: Reading) -> list[int]:
-    return [abs(reading.today)]
+    return [abs(reading.today)] if reading.delta else []
 
 
 def _spelled(notice: str, reading: Reading, rng: Random) -> Iterator[str]:
     for figure in change_figures(notice, reading):
-        words = [sino_korean(figure.value), native_korean(figure.value)]
-        for word in rng.sample(words, 2) if figure.value <= 10 else words:
-            yield notice[: figure.digits_start] + word + " " + notice[figure.digits_end :].lstrip(" ")
+        head, tail = notice[: figure.digits_start], notice[figure.digits_end :].lstrip(" ")
+        if tail.startswith("도"):  # no word is written before a sign: 칠 ℃
+            words = [sino_korean(figure.value), *_NATIVE.get(figure.value, ())]
+            yield from (f"{head}{word} {tail}" for word in rng.sample(words, len(words)))
 
 
 def _left_out(notice: str, reading: Reading, rng: Random) -> Iterator[str]:
@@ -91,7 +101,7 @@ def _left_out(notice: str, reading: Reading, rng: Random) -> Iterator[str]:
         if following and following.is_a("MAG"):
             yield head + tail
             continue
-        if tail.startswith(("차이", "상승", "하락", "하강")) and tail[2:3] not in "했하해된돼":
+        if tail.startswith(("차이", "상승", "하락", "하강")) and tail[2:3] not in "했하한할함해된돼":
             yield f"{head}{'큰' if size >= 5 else '작은'} {tail}"
         adverbs: tuple[str, ...] = degree
         if following and following.is_a("VA", "XR"):  # a state is compared, not a movement

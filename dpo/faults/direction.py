@@ -1,15 +1,16 @@
 """Faults of ``direction``: the change is told the wrong way round, or its way is left out."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from random import Random
 
 from data.reading import Reading
 from dpo.faults.fault import fault
-from dpo.faults.figures import change_figures
-from dpo.faults.korean import Morpheme, Token, clauses, spell, tokens, word_end
+from dpo.faults.figures import Figure, change_figures, figures
+from dpo.faults.korean import Morpheme, Token, agree, clauses, spell, tokens, word_end
 
-_OPPOSITES = {
+_UPWARD = {
     "오르": "떨어지",
     "올라가": "내려가",
     "올라서": "내려서",
@@ -20,6 +21,8 @@ _OPPOSITES = {
     "뛰어오르": "떨어지",
     "치솟": "떨어지",
     "웃돌": "밑돌",
+}
+_DOWNWARD = {
     "떨어지": "오르",
     "내리": "오르",
     "내려가": "올라가",
@@ -31,6 +34,9 @@ _OPPOSITES = {
     "밑돌": "웃돌",
 }
 """Verbs and nouns of change and their opposites; the tag stays."""
+
+_EASING = {"누그러지": "심해지", "수그러들": "심해지"}
+"""What cold does in a rise and heat in a fall, and what it does the other way round."""
 
 _FEELINGS: dict[str, tuple[Morpheme, ...]] = {
     "따뜻": (("쌀쌀", "XR"), ("하", "XSA")),
@@ -46,27 +52,36 @@ _FEELINGS: dict[str, tuple[Morpheme, ...]] = {
 }
 """Stems that tell how the day feels, and the feeling of the other direction."""
 
+_WARM = frozenset(("따뜻", "포근", "온화", "덥", "무덥"))
+_COLD = frozenset(_FEELINGS) - _WARM
+
 _ADVISED = frozenset(("겉옷", "옷", "외투", "옷차림", "차림", "차", "물", "커피", "음료", "실내"))
 """Nouns whose warmth or coolness is advice and tells nothing of the day."""
 
-_ADVERBS = {"껑충": "뚝", "뚝": "껑충", "훌쩍": "뚝", "성큼": "뚝"}
+_TELLING = re.compile(
+    r"누그러|풀[려린리]|던 (?:어제|전날)|다가|꺾|물러|주춤|가[시셔]|덜 |수그러|순해|깊어|건너|되돌아|거꾸로|무색|거짓말"
+    r"|언제|더 |다시|계절|봄|여름|겨울|가을|한파|폭염|부채질|옷장|[해워아져][진졌져]"
+)
+"""Words that tell a reader which way the temperature went."""
+
+_ADVERBS = {"껑충": "뚝", "뚝": "껑충", "훌쩍": "뚝", "성큼": "뚝", "덜": "더"}
 
 Edit = tuple[int, int, list[Morpheme]]
 """Tokens ``start`` to ``end`` and what is written in their place."""
 
 
-def _opposite(found: Sequence[Token], index: int, feelings: bool) -> Edit | None:
+def _opposite(found: Sequence[Token], index: int, verbs: Mapping[str, str], feelings: frozenset[str]) -> Edit | None:
     token = found[index]
     end = word_end(found, index)
     if end < len(found) and found[end - 1].form == "게":
         return None  # advice: 따뜻하게 입으세요
     rest = [t.morpheme for t in found[index + 1 : end]]
-    if [form for form, _ in rest[:2]] == ["어", "서"]:
-        rest = rest[2:]  # 올라서면서: one verb to the reader, three morphemes to the tagger
-    if token.form in _OPPOSITES and token.is_a("VV", "VA", "NNG", "XR"):
-        return index, end, [(_OPPOSITES[token.form], token.tag), *rest]
+    if [form for form, _ in rest[:2]] in (["어", "서"], ["어", "오르"]):
+        rest = rest[2:]  # 올라서면서, 뛰어올라: one verb to the reader, three morphemes to the tagger
+    if token.form in verbs and token.is_a("VV", "VA", "NNG", "XR"):
+        return index, end, [(verbs[token.form], token.tag), *rest]
     described = found[end].form if end < len(found) else ""
-    if feelings and token.form in _FEELINGS and token.is_a("VA", "XR") and described not in _ADVISED:
+    if token.form in feelings and token.is_a("VA", "XR") and described not in _ADVISED:
         following = rest[1:] if rest and rest[0] == ("하", "XSA") else rest
         return index, end, [*_FEELINGS[token.form], *following]
     if token.form in _ADVERBS and token.is_a("MAG"):
@@ -74,15 +89,15 @@ def _opposite(found: Sequence[Token], index: int, feelings: bool) -> Edit | None
     return None
 
 
-def _reverse(notice: str, first: int, last: int, feelings: bool) -> str:
-    """The notice with every change told between code points ``first`` and ``last`` turned round."""
+def _reverse(notice: str, first: int, last: int, verbs: Mapping[str, str], feelings: frozenset[str]) -> str:
+    """The notice with all ``verbs`` and ``feelings`` between code points ``first`` and ``last`` turned round."""
     found = tokens(notice)
     edits = []
     done = 0
     for index, token in enumerate(found):
         if index < done or not first <= token.start < last:
             continue
-        edit = _opposite(found, index, feelings)
+        edit = _opposite(found, index, verbs, feelings)
         if edit:
             edits.append(edit)
             done = edit[1]
@@ -96,56 +111,84 @@ def _reversed(notice: str, reading: Reading, rng: Random) -> Iterator[str]:
     if reading.delta == 0:
         yield from _claimed_change(notice, rng)
         return
+    # 올랐어도 쌀쌀하니: what tells the other way is no part of the change
+    verbs, feelings = (_UPWARD, _WARM) if reading.delta > 0 else (_DOWNWARD, _COLD)
+    everything = partial(_reverse, notice, verbs=verbs | _EASING, feelings=feelings)
+    only_verbs = partial(_reverse, notice, verbs=verbs, feelings=frozenset())
     for figure in change_figures(notice, reading):
         clause = next((c.end for c in clauses(notice) if c.strong and c.end > figure.end), len(notice))
         clause = min(clause, notice.find(",", figure.end) % (len(notice) + 1))
         word = figure.end + len((re.match(r"\S*( \S+)?", notice[figure.end :]) or [""])[0])
         # The feeling turned with the verb reads best; where safety forbids it, the verb alone, then all of the text.
-        yield _reverse(notice, figure.start, clause, feelings=True)
-        yield _reverse(notice, figure.start, word, feelings=True)
-        yield _reverse(notice, figure.start, clause, feelings=False)
-        yield _reverse(notice, 0, clause, feelings=False)
-        yield _reverse(notice, 0, clause, feelings=True)
-        yield _reverse(notice, 0, len(notice), feelings=True)
-        yield _reverse(notice, 0, len(notice), feelings=False)
+        yield everything(figure.start, clause)
+        yield everything(figure.start, word)
+        yield only_verbs(figure.start, clause)
+        yield only_verbs(0, clause)
+        yield everything(0, clause)
+        yield everything(0, len(notice))
+        yield only_verbs(0, len(notice))
 
 
 def _claimed_change(notice: str, rng: Random) -> Iterator[str]:
     """At delta 0: a change of unsaid size beside the word for sameness."""
-    ups = ["조금 올라", "살짝 높아져", "조금 내려", "다소 낮아져"]
-    for change in rng.sample(ups, len(ups)):
-        for match in re.finditer(r"(비슷한|같은|동일한|변함없는|변함없이) ", notice):
-            stem = {"비슷한": "비슷하지만", "같은": "같지만", "동일한": "동일하지만"}.get(match[1], "변함없지만")
-            past = {"올라": "오른", "높아져": "높아진", "내려": "내린", "낮아져": "낮아진"}[change.split()[1]]
-            yield f"{notice[: match.start()]}{stem} {change.split()[0]} {past} {notice[match.end() :]}"
+    ways = (
+        ("조금 올라", "조금 오른"),
+        ("살짝 높아져", "살짝 높아진"),
+        ("조금 내려", "조금 내린"),
+        ("다소 낮아져", "다소 낮아진"),
+    )
+    for linking, modifying in rng.sample(ways, len(ways)):
+        for match in re.finditer(r"(비슷|같|동일)(한|은) (?=영하 |\d)", notice):
+            contrast = match[1] + ("하지만" if match[2] == "한" else "지만")
+            yield f"{notice[: match.start()]}{contrast} {modifying} {notice[match.end() :]}"
         for match in re.finditer(r"비슷해 ", notice):
-            yield f"{notice[: match.start()]}비슷해도 {change} {notice[match.end() :]}"
-        for match in re.finditer(r"그대로(라|이니|여서),? |차이가 없어 ", notice):
-            yield f"{notice[: match.end()].rstrip(' ,')} {change} {notice[match.end() :]}"
+            yield f"{notice[: match.start()]}비슷하지만 {linking} {notice[match.end() :]}"
 
 
 def _missing(notice: str, reading: Reading, rng: Random) -> Iterator[str]:
-    """The size of the change without its way: ``10도 올라`` becomes ``10도 차이가 나``."""
-    found = tokens(notice)
+    """The size of the change without its way: ``어제보다 10도 올라 포근하니`` becomes ``어제와 10도 차이가 나니``.
+
+    What else in the notice gives the way away to a reader (another temperature, 추위가 누그러져) rules it out.
+    """
+    if len(list(figures(notice))) != 1:
+        return
     for figure in change_figures(notice, reading):
-        for index, token in enumerate(found):
-            if token.start < figure.end or token.form not in {*_OPPOSITES, *_FEELINGS}:
-                continue
-            if not token.is_a("VV", "VA", "NNG", "XR") or "," in notice[figure.end : token.start]:
-                break
-            end = word_end(found, index)
-            endings = [t.morpheme for t in found[index + 1 : end]]
-            while endings and endings[0] in (("하", "XSV"), ("하", "XSA"), ("지", "VX")):
-                endings = endings[1:]
-            if len(endings) > 1 and endings[0] == ("어", "EC") and endings[1] == ("지", "VX"):
-                endings = endings[2:]
-            if re.search(r"[을를] $", notice[: figure.start]):
-                break  # 기온을 7도 웃돌아: the object cannot stay
-            rest = notice[found[end - 1].end :]
-            yield f"{notice[: figure.end]} 차이가 {spell([('나', 'VV'), *endings])}{rest}"
-            if endings and endings[-1][1] == "EC" and len(endings) == 1:
-                yield f"{notice[: figure.end]}의 기온 차로{rest}"
-            break
+        head = re.sub(r"보다( 기온이| 기온은)?( 약| 무려| 고작)? $", r"\1\2 ", notice[: figure.start])
+        if len(head) < figure.start:
+            compared = head.rstrip().removesuffix(" 고작").removesuffix(" 무려").removesuffix(" 약")
+            compared = re.sub(r" 기온[이은]$", "", compared)
+            head = compared + agree(compared, "와") + head[len(compared) :]
+        if re.search(r"[을를] $", head):
+            return  # 기온을 7도 웃돌아: the object cannot stay
+        for told in (*_stated(notice, figure), *_modifying(notice, figure)):
+            candidate = f"{head}{notice[figure.start : figure.end]} 차이가 {told}"
+            if not _TELLING.search(candidate):
+                yield candidate
+
+
+def _stated(notice: str, figure: Figure) -> Iterator[str]:
+    """What follows the size where a clause tells the change and how it feels: both give way to one verb."""
+    for clause in clauses(notice):
+        if clause.strong and clause.end > figure.end and "," not in notice[figure.end : clause.end]:
+            ending = "지만" if notice[: clause.end].endswith("지만") else "으니"
+            yield spell([("나", "VV"), ("었", "EP"), (ending, "EC")]) + notice[clause.end :]
+            return
+
+
+def _modifying(notice: str, figure: Figure) -> Iterator[str]:
+    """What follows the size where the change modifies a noun: ``낮은 쌀쌀한 공원`` becomes ``나는 공원``."""
+    found = tokens(notice)
+    first = next(
+        (i for i, t in enumerate(found) if t.start >= figure.end and t.form in {*_UPWARD, *_DOWNWARD, *_FEELINGS}), None
+    )
+    if first is None or "," in notice[figure.end : found[first].start]:
+        return
+    end = word_end(found, first)
+    if not found[end - 1].is_a("ETM"):
+        return
+    while end < len(found) and found[end].form in _FEELINGS and found[word_end(found, end) - 1].is_a("ETM"):
+        end = word_end(found, end)
+    yield "나는" + notice[found[end - 1].end :]
 
 
 FAULTS = (

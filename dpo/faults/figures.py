@@ -51,17 +51,9 @@ def with_value(text: str, figure: Figure, value: int | str) -> str:
 
 
 _DIGITS = ("", "일", "이", "삼", "사", "오", "육", "칠", "팔", "구")
-_NATIVE = ("", "한", "두", "세", "네", "다섯", "여섯", "일곱", "여덟", "아홉")
-_NATIVE_TENS = ("", "열", "스물", "서른", "마흔")
 
 
 def sino_korean(value: int) -> str:
     """A number of 1 to 99 in Sino-Korean words: 13 is 십삼."""
     tens, ones = divmod(value, 10)
     return ("" if tens == 0 else "십" if tens == 1 else _DIGITS[tens] + "십") + _DIGITS[ones]
-
-
-def native_korean(value: int) -> str:
-    """A number of 1 to 49 as a native Korean counter: 13 is 열세, 20 is 스무."""
-    tens, ones = divmod(value, 10)
-    return "스무" if value == 20 else _NATIVE_TENS[tens] + _NATIVE[ones]

@@ -25,6 +25,9 @@ _PARTICLES = (
 )
 
 
+_FOLLOWING = r"에|도(?=[\s,]|$)|만|의|까지|부터|마다|보다|처럼|밖|뿐|이(?:니|면|었|지)|인|일(?!곱)|입니다|여서"
+"""What may follow a noun in its word and does not change with the noun's last sound."""
+
 _ENDINGS = (("으니", "니"), ("으니까", "니까"), ("으며", "며"), ("으면", "면"), ("으면서", "면서"), ("으므로", "므로"))
 """Endings that begin with -으- after a consonant; kiwipiepy joins them as they are given."""
 
@@ -115,14 +118,13 @@ def replace_noun(text: str, old: str, new: str, count: int = 0, read: str | None
 
     Args:
         text: a notice.
-        old: a Korean noun; one of a single syllable is found only as a word of its own.
+        old: a Korean noun, found only where it is the whole noun: 산책 in 산책을, not in 산책로.
         new: what takes its place.
         count: at most so many places; 0 replaces all.
         read: how ``new`` is read aloud, when it is not Korean; the particle follows the reading.
     """
-    particles = "|".join(form for pair in _PARTICLES for form in pair)
-    alone = r"(?=[\s,.!?]|$|에|도|만)" if len(old) == 1 else ""
-    pattern = rf"(?<![가-힣]){re.escape(old)}(?:({particles})(?=[\s,.!?]|$)|{alone})"
+    particles = "|".join(form for pair in _PARTICLES for form in pair if agree(old, form) == form)
+    pattern = rf"(?<![가-힣]){re.escape(old)}(?:({particles})(?=[\s,.!?]|$)|(?=[\s,.!?]|$|{_FOLLOWING}))"
     return re.sub(pattern, lambda match: new + (agree(read or new, match[1]) if match[1] else ""), text, count=count)
 
 
@@ -153,8 +155,11 @@ _CHANGES = frozenset(
     )
 )
 _BECOMING = re.compile(r"[아어해져워]지$")
-_ADVERBIAL = frozenset(("비하", "비교하", "견주", "따르", "달리", "통하", "위하", "대하"))
-"""Verbs whose ``-아/어`` form works as a postposition (어제에 비해, 그늘을 따라) and closes no clause."""
+_STATES = frozenset(("그치", "모르", "지치", "느껴지", "이어지", "놀라", "머무르", "머물"))
+"""Verbs that nobody is advised to: their clause is stated."""
+
+_ADVERBIAL = frozenset(("비하", "비교하", "견주", "따르", "달리", "통하", "위하", "대하", "서두르"))
+"""Verbs whose ``-아/어`` form works as a postposition or an adverb (어제에 비해, 그늘을 따라, 서둘러): no clause."""
 
 
 def clauses(text: str) -> Iterator[Clause]:
@@ -166,17 +171,22 @@ def clauses(text: str) -> Iterator[Clause]:
             continue
         if following.is_a("VX") or (following.word == token.word and not following.tag.startswith("S")):
             continue
+        if token.form in ("어", "아") and following.is_a("VV"):
+            continue  # 겹쳐 입고, 쉬어 가는: one action in two verbs
         start = chain_start(found, index)
+        strong = token.form in _STRONG
+        if found[start].is_a("VX") and not strong:
+            continue  # 걷고 나서: the auxiliary is no clause of its own
         stem = [t.morpheme for t in found[start:index]]
         if not stem or any(t.is_a("EC") for t in found[start:index] if t.form not in ("어", "아")):
             continue
         if "".join(form for form, _ in stem) in _ADVERBIAL or stem[0][0] in _ADVERBIAL:
             continue
         head = text[: found[start].start]
-        finished = spell([*stem, *final_ending(stem, _has_subject(found, start))])
+        finished = spell([*stem, *final_ending(stem, strong, _has_subject(found, start))])
         if " " not in finished:
             linked = spell([*stem, *past_marker(stem), ("니", "EC")])
-            yield Clause(token.end, token.form in _STRONG, head + finished, head + linked)
+            yield Clause(token.end, strong, head + finished, head + linked)
 
 
 def _has_subject(found: Sequence[Token], start: int) -> bool:
@@ -192,17 +202,21 @@ def _has_subject(found: Sequence[Token], start: int) -> bool:
 def past_marker(stem: Sequence[Morpheme]) -> list[Morpheme]:
     """A past marker for verbs of change, which state what has happened (올라 -> 올랐)."""
     forms = {form for form, _ in stem}
-    changes = bool(forms & _CHANGES or _BECOMING.search(stem[-1][0])) or stem[-1] == ("지", "VX")
+    becomes = bool(_BECOMING.search(stem[-1][0])) and not forms & _STATES
+    changes = bool(forms & _CHANGES) or becomes or stem[-1] == ("지", "VX")
     return [("었", "EP")] if changes and not any(tag == "EP" for _, tag in stem) else []
 
 
-def final_ending(stem: Sequence[Morpheme], has_subject: bool = False) -> list[Morpheme]:
-    """The polite final ending that fits a stem: a state or a change is stated, an action is advised (-세요)."""
+def final_ending(stem: Sequence[Morpheme], reason: bool = False, has_subject: bool = False) -> list[Morpheme]:
+    """The polite final ending that fits a stem: a state or a change is stated, an action is advised (-세요).
+
+    ``reason`` tells that the clause gives the reason or the contrast for what follows: it is stated in any case.
+    """
     past = past_marker(stem)
     tense = any(tag == "EP" and form != "시" for form, tag in stem)
     acts = stem[-1][1].split("-")[0] in ("VV", "VX", "XSV") or stem[-1] == ("시", "EP")
-    exists = stem[-1][0] in ("있", "없", "싶")
-    if acts and not past and not tense and not exists:
+    exists = stem[-1][0] in ("있", "없", "싶") or any(form in _STATES for form, _ in stem)
+    if acts and not reason and not past and not tense and not exists:
         if has_subject:
             return [("었", "EP"), ("ᆸ니다", "EF")]
         return [("어요", "EF")] if stem[-1] == ("시", "EP") else [("세요", "EF")]

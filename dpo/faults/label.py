@@ -17,6 +17,7 @@ _BEHIND = (" (안내문)", " [출력]", " (공원 안내 문구)", " [메시지]
 _ROLES = ("assistant: ", "Output: ", "Answer: ", "assistant ", "Message: ", "[Output] ")
 _META = (
     *("네, 알겠습니다. ", "다음은 공원 안내 문장입니다. ", "안내 문구를 작성했습니다. ", "물론입니다! "),
+    *("네, 작성했습니다. ", "작성해 드립니다. "),
     *("다음은 요청하신 문장입니다: ", "아래와 같이 작성했습니다. ", "네, 안내해 드립니다. "),
 )
 _QUOTES = (('"', '"'), ("'", "'"))
@@ -96,10 +97,10 @@ def _alternatives(notice: str, reading: Reading, rng: Random) -> Iterator[str]:
     for index, token in enumerate(found):
         other = _OTHER_NOUNS.get(token.form)
         alone = index + 1 < len(found) and found[index + 1].tag.startswith("J") and found[index + 1].word == token.word
-        if other and token.is_a("NNG") and alone:
+        if other and token.is_a("NNG") and alone and other not in notice:
             particle = found[index + 1]
-            spot = particle.end
-            inside.append(f"{notice[:spot]} (또는 {other}{agree(other, particle.form)}){notice[spot:]}")
+            rest = notice[particle.end :]
+            inside.append(f"{notice[: token.end]} (또는) {other}{agree(other, particle.form)}{rest}")
     behind = [notice + mark for mark in shuffled(_ALTERNATIVES, rng)]
     yield from rng.sample(inside + behind, len(inside + behind))
 

@@ -13,9 +13,28 @@ from rewards.rubric import DEFAULT_RUBRIC
 
 _START = re.compile(r"어제|전날|하루 (?:만에|새|사이|전)|기온이 (?=어제|전날|하루)")
 _TAILS = {
-    "cold": ("공원에서 장갑을 끼세요.", "공원은 짧게 걸으세요.", "공원에서 보온에 유의하세요."),
-    "mild": ("공원을 걸어 보세요.", "공원에서 쉬어 가세요.", "공원 산책을 즐기세요.", "공원으로 나오세요."),
-    "hot": ("공원에서 물을 드세요.", "공원 그늘에서 쉬세요.", "공원에서 더위를 조심하세요."),
+    "cold": (
+        *(
+            "공원에서 장갑을 끼세요.",
+            "공원은 짧게 걸으세요.",
+            "공원에서 보온에 유의하세요.",
+            "공원에서 외투를 입으세요.",
+        ),
+        *(
+            "공원에는 장갑이 필요합니다.",
+            "공원에서 장갑을 껴 주세요.",
+            "공원은 짧게 다녀갑시다.",
+            "공원에서 보온에 힘쓰시죠.",
+        ),
+    ),
+    "mild": (
+        *("공원을 걸어 보세요.", "공원에서 쉬어 가세요.", "공원 산책을 즐기세요.", "공원으로 나오세요."),
+        *("공원을 걸어 볼까요?", "공원에서 쉬어 갑시다.", "공원을 걷기 좋습니다.", "공원을 걸으시면 어떨까요?"),
+    ),
+    "hot": (
+        *("공원에서 물을 드세요.", "공원 그늘에서 쉬세요.", "공원에서 더위를 조심하세요.", "공원 그늘에서 쉽시다."),
+        *("공원에서 물을 챙겨 주세요.", "공원에는 물이 필요합니다.", "공원 그늘에서 쉬어 가시죠."),
+    ),
 }
 
 
@@ -23,11 +42,12 @@ def _too_short(notice: str, reading: Reading, rng: Random) -> Iterator[str]:
     """The comparison alone with a brief closing."""
     rubric = DEFAULT_RUBRIC
     kind = "cold" if reading.today <= rubric.cold else "hot" if reading.today >= rubric.warm else "mild"
-    tails = [*_TAILS[kind], *_own_tails(notice)]
+    tails = _TAILS[kind]
     openings = [*_clause_openings(notice, reading), *_comparisons(notice, reading)]
     for tail in rng.sample(tails, len(tails)):
         for opening in openings:
-            yield f"{opening} {tail}"
+            if len(opening) + 1 + len(tail) < rubric.min_chars:
+                yield f"{opening} {tail}"
 
 
 def _clause_openings(notice: str, reading: Reading) -> Iterator[str]:
@@ -35,7 +55,7 @@ def _clause_openings(notice: str, reading: Reading) -> Iterator[str]:
     starts = [match.start() for match in _START.finditer(notice) if not after_modifier(notice, match.start())]
     change = change_figures(notice, reading)
     for clause in clauses(notice):
-        for start in (0, *starts):
+        for start in (0, *starts) if reading.delta else (0,):
             if start < clause.end and (not change or start < change[0].end <= clause.end):
                 yield clause.linked[start:]
 
@@ -53,12 +73,6 @@ def _comparisons(notice: str, reading: Reading) -> Iterator[str]:
         if (stem[0] + 1 < len(found)) and found[stem[0] + 1].form == "어" and found[stem[0] + 2].form == "지":
             morphemes += [found[stem[0] + 1].morpheme, found[stem[0] + 2].morpheme]
         yield notice[starts[-1] : found[first].start] + spell([*morphemes, *past_marker(morphemes), ("니", "EC")])
-
-
-def _own_tails(notice: str) -> list[str]:
-    """The last words of the notice itself as a closing about the park."""
-    words = notice.split(" ")
-    return [f"공원에서 {' '.join(words[-count:])}" for count in (2, 3) if "공원" not in "".join(words[-count:])]
 
 
 def _too_long(notice: str, reading: Reading, rng: Random) -> Iterator[str]:

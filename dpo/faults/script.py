@@ -5,7 +5,7 @@ from random import Random
 
 from data.reading import Reading
 from dpo.faults.fault import Corrupt, fault, shuffled
-from dpo.faults.korean import after_modifier, clause_spots, replace_noun
+from dpo.faults.korean import clause_spots, replace_noun
 
 _LATIN = {
     "산책로": ("walking road", "로드"),
@@ -100,6 +100,8 @@ def _repeated(notice: str, reading: Reading, rng: Random) -> Iterator[str]:
             phrase = words[start : start + size]
             if any(letter in word for word in phrase for letter in ".,!?0123456789") or "공원" in phrase[0]:
                 continue
+            if size == 1 and len(phrase[0]) == 1:
+                continue  # 덜 덜 덜 may be meant
             loops.append(" ".join([*words[:start], *phrase * times, *words[start + size :]]))
     rng.shuffle(loops)
     loops.sort(key=lambda text: (len(text) - len(notice)) // 6)
@@ -110,9 +112,8 @@ def _jamo(notice: str, reading: Reading, rng: Random) -> Iterator[str]:
     """Chat jamo (ㅎㅎ, ㅠㅠ) behind a clause or the notice."""
     for jamo in shuffled(("ㅎㅎ", "ㅠㅠ", "ㅋㅋ", "ㅎ"), rng):
         yield f"{notice[:-1]} {jamo}{notice[-1]}"
-        for spot in [index for index, letter in enumerate(notice) if letter == ","]:
-            if not after_modifier(notice, spot):
-                yield f"{notice[:spot]} {jamo}{notice[spot:]}"
+        for spot in clause_spots(notice):
+            yield f"{notice[:spot].rstrip(' ,')} {jamo} {notice[spot:]}"
 
 
 FAULTS = (

@@ -4,7 +4,7 @@ import pytest
 
 from data.reading import Reading
 from dpo.faults.direction import FAULTS as DIRECTION
-from dpo.faults.figures import change_figures, figures, native_korean, sino_korean
+from dpo.faults.figures import change_figures, figures, sino_korean
 from dpo.faults.korean import agree, clauses, replace_noun, spell
 
 
@@ -32,6 +32,7 @@ def test_particles_agree(word: str, particle: str, form: str) -> None:
         ("외투는 두고", "외투", "coat", "코트", "coat는 두고"),
         ("물놀이 뒤에 물을", "물", "水", "수", "물놀이 뒤에 水를"),
         ("가을이 오니", "을", "x", None, "가을이 오니"),
+        ("공원 산책로 곳곳이", "산책", "walking", "워킹", "공원 산책로 곳곳이"),
     ],
 )
 def test_nouns_are_replaced_with_their_particle(text: str, old: str, new: str, read: str | None, expected: str) -> None:
@@ -64,6 +65,20 @@ def test_clauses_are_finished_by_what_they_say() -> None:
     assert found[0].linked == "어제에 비해 6도 올랐으니"
 
 
+@pytest.mark.parametrize(
+    ("text", "finished"),
+    [
+        ("겉옷을 겹쳐 입기 좋은 날입니다.", []),  # one action in two verbs
+        ("공원을 걷고 나서 쉬세요.", []),
+        ("추위가 그칠 줄 모르니, 공원에서 쉬세요.", ["추위가 그칠 줄 모릅니다"]),
+        ("외투를 꺼내야 하니, 공원에서 쉬세요.", ["외투를 꺼내야 합니다"]),
+        ("더위는 남아 있으니, 공원에서 쉬세요.", ["더위는 남아 있습니다"]),
+    ],
+)
+def test_a_clause_is_what_can_stand_alone_and_a_reason_is_stated(text: str, finished: list[str]) -> None:
+    assert [clause.finished for clause in clauses(text)] == finished
+
+
 def test_figures_below_zero_and_the_one_that_states_the_change() -> None:
     text = "어제 영하 5도에서 오늘 8도로 13도 올라"
     assert [figure.value for figure in figures(text)] == [-5, 8, 13]
@@ -73,12 +88,11 @@ def test_figures_below_zero_and_the_one_that_states_the_change() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "sino", "native"),
-    [(1, "일", "한"), (10, "십", "열"), (13, "십삼", "열세"), (20, "이십", "스무"), (25, "이십오", "스물다섯")],
+    ("value", "words"),
+    [(1, "일"), (10, "십"), (13, "십삼"), (20, "이십"), (25, "이십오")],
 )
-def test_spelled_numbers(value: int, sino: str, native: str) -> None:
-    assert sino_korean(value) == sino
-    assert native_korean(value) == native
+def test_spelled_numbers(value: int, words: str) -> None:
+    assert sino_korean(value) == words
 
 
 @pytest.mark.parametrize(
