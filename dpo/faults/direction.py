@@ -184,8 +184,8 @@ def _modifying(notice: str, figure: Figure) -> Iterator[str]:
     if first is None or "," in notice[figure.end : found[first].start]:
         return
     end = word_end(found, first)
-    if not found[end - 1].is_a("ETM"):
-        return
+    if not found[end - 1].is_a("ETM") or notice[found[end - 1].end :].startswith((" 뿐", " 만큼", " 정도")):
+        return  # 낮을 뿐인데: no noun is described
     while end < len(found) and found[end].form in _FEELINGS and found[word_end(found, end) - 1].is_a("ETM"):
         end = word_end(found, end)
     yield "나는" + notice[found[end - 1].end :]
