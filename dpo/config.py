@@ -1,6 +1,7 @@
 """Settings of stage 2. Every loss and option of TRL's ``DPOConfig`` stays a recipe key."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from trl import DPOConfig
@@ -22,6 +23,14 @@ class DpoConfig(DPOConfig):
         default=None, metadata={"help": "Pair file (JSONL) as launch/synthesize.py writes it; made anew without it."}
     )
     per_example: int = field(default=6, metadata={"help": "Pairs an example when they are made here; 0: every fault."})
+    pool: int = field(
+        default=0,
+        metadata={
+            "help": "Cells of the pool to add: a written notice is moved to each, with its own figure, and judged. "
+            "More cells teach subtraction better and take longer (all: 1899)."
+        },
+    )
+    per_pool_cell: int = field(default=3, metadata={"help": "Pairs a pool cell: wrong figures and directions."})
     faults: list[str] | None = field(default=None, metadata={"help": "Faults to draw from; all of them without it."})
     packing: Packing = field(default="trie", metadata={"help": PACKING_HELP})
     loss_type: list[str] = field(
@@ -37,6 +46,7 @@ class DpoConfig(DPOConfig):
     per_device_train_batch_size: int = field(
         default=24, metadata={"help": "Pairs a step on each device; a multiple of per_example lets prompts stay whole."}
     )
+    gradient_accumulation_steps: int = field(default=1, metadata={"help": "Batches gathered for one step."})
     per_device_eval_batch_size: int = field(default=24, metadata={"help": "Pairs at once in evaluation."})
     seed: int = field(default=0, metadata={"help": "Of the pairs that are made and of their order."})
     max_length: int | None = field(default=None, metadata={"help": "Longest row in tokens; a longer one is an error."})
@@ -57,9 +67,13 @@ class DpoConfig(DPOConfig):
     gradient_checkpointing: bool = field(default=False, metadata={"help": "Trade time for memory."})
     dataloader_pin_memory: bool = field(default=torch.cuda.is_available())
     logging_steps: float = field(default=5, metadata={"help": "Steps between two lines of the log."})
-    eval_strategy: str = field(default="steps", metadata={"help": "When to evaluate: epoch, steps or no."})
+    eval_strategy: Literal["no", "steps", "epoch"] = field(
+        default="steps", metadata={"help": "When to evaluate: epoch, steps or no."}
+    )
     eval_steps: float | None = field(default=0.25, metadata={"help": "Steps between; below 1, a share of all steps."})
-    save_strategy: str = field(default="steps", metadata={"help": "When to save a checkpoint: as eval_strategy."})
+    save_strategy: Literal["no", "steps", "epoch", "best"] = field(
+        default="steps", metadata={"help": "When to save a checkpoint: as eval_strategy."}
+    )
     save_steps: float = field(default=0.25, metadata={"help": "Steps between; below 1, a share of all steps."})
     save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints kept: the newest and the best."})
     load_best_model_at_end: bool = field(default=True, metadata={"help": "End with the best checkpoint."})
@@ -81,6 +95,8 @@ class DpoConfig(DPOConfig):
             raise ValueError(f"packing: {self.packing!r} is neither trie nor none")
         if self.per_example < 0:
             raise ValueError(f"per_example must be at least 0, got {self.per_example}")
+        if self.pool < 0 or self.per_pool_cell < 1:
+            raise ValueError("pool must be at least 0 and per_pool_cell at least 1")
         if self.pairs is not None and self.faults is not None:
             raise ValueError("faults: chooses what is made; the pairs of a file are made already")
         if self.eval_strategy == "no" and self.load_best_model_at_end:

@@ -1,4 +1,4 @@
-"""A pair file and, beside it, the report of its making: what each fault gave and gave up, and what trivial cues see."""
+"""A pair file and, beside it, the description of its making (see :mod:`dpo.make`)."""
 
 import json
 from collections.abc import Sequence
@@ -6,20 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from data.files import write_atomic
-from dpo.cues import cue_report, cues_by_fault
 from dpo.pairs import Pair, write_pairs
-from dpo.synthesize import Report
 
 
 def report_path(path: Path) -> Path:
     """Where the report of a pair file lies."""
     return path.with_name(path.name + ".report.json")
-
-
-def describe(pairs: Sequence[Pair], report: Report) -> dict[str, Any]:
-    """The report as JSON, with the accuracy of trivial cues, overall (``all``) and by fault."""
-    cues = {"all": cue_report(pairs), **cues_by_fault(pairs)} if pairs else {}
-    return {**report.to_dict(), "cues": {name: cue.to_dict() for name, cue in cues.items()}}
 
 
 def write_pair_files(path: Path, pairs: Sequence[Pair], description: dict[str, Any] | None) -> None:

@@ -9,13 +9,14 @@ from typing import Any
 from datasets import Dataset
 from transformers import TrainerCallback, set_seed
 
-from data.examples import Example, load_examples
+from data.examples import load_examples
+from data.reading import Reading
 from dpo.config import DpoConfig
 from dpo.faults import FAULTS, select_faults
 from dpo.load import fault_counts, load_pairs
-from dpo.pair_files import describe, write_pair_files
+from dpo.make import Made, make_pairs
+from dpo.pair_files import write_pair_files
 from dpo.pairs import Pair
-from dpo.synthesize import Report, synthesize
 from dpo.trainer import FAULT, PairCollator, PairTrainer
 from eval.callback import NoticeEvaluation
 from models.adapter import load_adapter
@@ -86,25 +87,30 @@ def load_data(config: DpoConfig, parent: Run) -> DpoData:
         OSError: a file cannot be read.
         ValueError: the SFT run's files are not what they were, or a pair breaks its contract.
     """
-    watched, _ = _pairs(_examples(parent, "validation"), config)
+    watched = make_pairs(_examples(parent, "validation"), **_how(config)).pairs
     if config.pairs is not None:
-        return DpoData(tuple(load_pairs(Path(config.pairs))), tuple(watched), None)
-    pairs, report = make_pairs(config, parent)
-    return DpoData(tuple(pairs), tuple(watched), report)
+        return DpoData(tuple(load_pairs(Path(config.pairs))), watched, None)
+    made = pairs_of(config, parent)
+    return DpoData(made.pairs, watched, made.description)
 
 
-def make_pairs(config: DpoConfig, parent: Run) -> tuple[list[Pair], dict[str, Any]]:
-    """Pairs from the examples the SFT run learnt from, and the report of their making.
+def pairs_of(config: DpoConfig, parent: Run) -> Made:
+    """Pairs from the examples the SFT run learnt from and, when the recipe says so, from pool cells.
 
     Raises:
         OSError: the SFT run's file cannot be read.
         ValueError: it has changed since, or a fault is unknown.
     """
-    pairs, report = _pairs(_examples(parent, "train"), config)
-    return pairs, {"seed": config.seed, "per_example": config.per_example, **describe(pairs, report)}
+    written = _examples(parent, "train")
+    return make_pairs(written, pool=config.pool, per_pool_cell=config.per_pool_cell, **_how(config))
 
 
-def _examples(parent: Run, name: str) -> list[Example]:
+def _how(config: DpoConfig) -> dict[str, Any]:
+    faults = FAULTS if config.faults is None else select_faults(config.faults)
+    return {"per_example": config.per_example, "faults": faults, "seed": config.seed}
+
+
+def _examples(parent: Run, name: str) -> list[tuple[Reading, str]]:
     recorded = parent.manifest["data"][name]
     path = Path(recorded["file"])
     if file_hash(path) != recorded["sha256"]:
@@ -112,13 +118,7 @@ def _examples(parent: Run, name: str) -> list[Example]:
             f"{path} has changed since the SFT run {parent.id}, so its pairs would not be what the policy was taught: "
             "run launch/sft.py again"
         )
-    return list(load_examples(path, "drop").examples)
-
-
-def _pairs(examples: Sequence[Example], config: DpoConfig) -> tuple[list[Pair], Report]:
-    written = [(example.reading, example.notice) for example in examples]
-    faults = FAULTS if config.faults is None else select_faults(config.faults)
-    return synthesize(written, per_example=config.per_example or None, faults=faults, seed=config.seed)
+    return [(example.reading, example.notice) for example in load_examples(path, "drop").examples]
 
 
 def build_trainer(

@@ -168,7 +168,8 @@ class Pipeline:
     def _pairs(self, bars: "Bars") -> str:
         path = self.folder / dpo.train.PAIRS
         config = self._dpo_settings().config
-        write_pair_files(path, *dpo.train.make_pairs(config, open_run(self.state["done"]["sft"])))
+        made = dpo.train.pairs_of(config, open_run(self.state["done"]["sft"]))
+        write_pair_files(path, made.pairs, made.description)
         return str(path)
 
     def _dpo(self, bars: "Bars") -> str:

@@ -3,6 +3,7 @@
 Usage::
 
     python launch/synthesize.py --output pairs.jsonl [--per-example N] [--faults delta_sum,label_front] [--seed S]
+    python launch/synthesize.py --output pairs.jsonl --pool 800 [--per-pool-cell N]
 
 Writes TRL's conversational preference format (``prompt``, ``chosen``, ``rejected``) with the columns ``fault``,
 ``rule``, ``source``, ``yesterday``, ``today`` and ``edit_distance``, and beside it ``<output>.report.json``: what each
@@ -22,8 +23,9 @@ from rich.table import Table
 from data.source import source_notices
 from dpo.cues import CUES, CueReport, cue_report, cues_by_fault
 from dpo.faults import FAULTS, select_faults
-from dpo.pair_files import describe, write_pair_files
-from dpo.synthesize import Report, synthesize
+from dpo.make import make_pairs
+from dpo.pair_files import write_pair_files
+from dpo.synthesize import Report
 
 
 def main() -> int:
@@ -32,23 +34,30 @@ def main() -> int:
     parser.add_argument("--output", type=Path, required=True, help="pair file to write (JSONL)")
     parser.add_argument("--per-example", type=int, default=6, help="pairs an example; 0 makes one for every fault")
     parser.add_argument("--faults", help="comma-separated names of the faults to draw from (default: all)")
+    parser.add_argument(
+        "--pool", type=int, default=0, help="cells without a written notice to add: one is moved to each and judged"
+    )
+    parser.add_argument("--per-pool-cell", type=int, default=3, help="pairs a pool cell: wrong figures and directions")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     console = Console()
     try:
         faults = select_faults([name.strip() for name in arguments.faults.split(",")]) if arguments.faults else FAULTS
         examples = [(notice.reading, notice.text) for notice in source_notices("train")]
-        pairs, report = synthesize(
-            list(examples), per_example=arguments.per_example or None, faults=faults, seed=arguments.seed
+        made = make_pairs(
+            examples,
+            per_example=arguments.per_example,
+            pool=arguments.pool,
+            per_pool_cell=arguments.per_pool_cell,
+            faults=faults,
+            seed=arguments.seed,
         )
-        overall, by_fault = cue_report(pairs), cues_by_fault(pairs)
-        made = {"seed": arguments.seed, "per_example": arguments.per_example, **describe(pairs, report)}
-        write_pair_files(arguments.output, pairs, made)
+        write_pair_files(arguments.output, made.pairs, made.description)
     except (ValueError, OSError) as error:
         print(f"synthesize: {error}", file=sys.stderr)
         return 2
-    _print(console, report, overall, by_fault)
-    console.print(f"{len(pairs)} pairs from {report.examples} examples in {arguments.output}")
+    _print(console, made.report, cue_report(made.pairs), cues_by_fault(made.pairs))
+    console.print(f"{len(made.pairs)} pairs from {made.report.examples} examples in {arguments.output}")
     return 0
 
 
