@@ -3,7 +3,8 @@
 import re
 
 from rewards import words
-from rewards.figures import Figure, becomes, compared_with_other, figures, standards
+from rewards.comparison import becomes, compared_with_other, standards
+from rewards.figures import Figure, figures
 from rewards.grammar import about_other_time, about_yesterday, ending, head, negated, objects, subjects
 from rewards.text import Morphemes, Text
 from rewards.verdict import RuleResult
@@ -60,13 +61,9 @@ def _swapped(text: str, found: list[Figure], number: int, yesterday: int, today:
     if yesterday == today or number + 1 >= len(found):
         return None
     one, two = found[number], found[number + 1]
-    if (
-        one.role == two.role == "open"
-        and _FROM_TO.match(text[one.end : two.start])
-        and text[two.end : two.end + 1] in "로까"
-    ):
-        if (one.value, two.value) == (today, yesterday):
-            return "the temperatures of the two days have changed places"
+    paired = one.role == two.role == "open" and _FROM_TO.match(text[one.end : two.start])
+    if paired and text[two.end : two.end + 1] in "로까" and (one.value, two.value) == (today, yesterday):
+        return "the temperatures of the two days have changed places"
     return None
 
 
@@ -122,13 +119,17 @@ def direction(m: Morphemes, found: list[Figure], yesterday: int, today: int) -> 
 def _claims(m: Morphemes, found: list[Figure]) -> list[tuple[int, bool]]:
     """Every claimed change: 1 for up, -1 for down, and whether it compares with another time than yesterday."""
     claims: list[tuple[int, bool]] = []
+    compared: dict[int, list[str]] = {}
     relevant = words.UP_ | words.DOWN_ | words.WARM_ | words.COLD_ | words.HOT_NOUN_ | words.COLD_NOUN_
     for k, marks in enumerate(m.marks):
         if not marks & relevant and m.forms[k] not in words.RELENT:
             continue
-        sign = _sign(m, found, k)
+        number = m.clause[k]
+        if number not in compared:
+            compared[number] = standards(m, k)
+        against = compared[number]
+        sign = _sign(m, found, k, against)
         if sign:
-            against = standards(m, k)
             reversed_ = "today" in against or ("yesterday" not in against and _of_yesterday(m, k))
             claims.append((-sign if reversed_ else sign, compared_with_other(m, k)))
     return claims
@@ -136,16 +137,20 @@ def _claims(m: Morphemes, found: list[Figure]) -> list[tuple[int, bool]]:
 
 def _of_yesterday(m: Morphemes, k: int) -> bool:
     """``어제가 7도 높았``: yesterday is the subject of the comparison."""
-    return any(subject in words.YESTERDAY for subject in subjects(m, k))
+    for step in range(k - 1, m.clause_start(k), -1):
+        if m.tags[step] in ("VA", "VV", "XR", "MAJ"):
+            return False
+        if m.tags[step] in ("JKS", "JX") and any(f in words.YESTERDAY for f in m.forms[max(0, step - 2) : step]):
+            return True
+    return False
 
 
-def _sign(m: Morphemes, found: list[Figure], k: int) -> int:
+def _sign(m: Morphemes, found: list[Figure], k: int, against: list[str]) -> int:
     """The direction that the word at ``k`` claims, 0 where it claims none."""
     marks, form, tag = m.marks[k], m.forms[k], m.tags[k]
     if negated(m, k):
         return 0
     measured = any(f.size and _same_stretch(m, f, k) for f in found)
-    against = standards(m, k)
     if tag[0] in "VX" and form in words.RELENT and not marks & (words.UP_ | words.DOWN_):
         return _relief(m, k) if measured or against else 0
     if marks & (words.HOT_NOUN_ | words.COLD_NOUN_) and tag[0] == "N":

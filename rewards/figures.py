@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rewards import words
+from rewards.comparison import becomes, compared_with_other, compares_at, has_comparison
 from rewards.grammar import is_noun
 from rewards.text import Morphemes
 
@@ -18,8 +19,10 @@ _FIGURE = re.compile(
 _RANGE = re.compile(r"[0-9](?: ?도)? ?[~\-−] ?$")
 _RANGE_BEHIND = re.compile(r" ?[~\-−] ?[0-9]")
 _NO_TEMPERATURE = re.compile(r"(?:경사|각도|위도|북위|동경|경도|기울기)(?:는|가|이)? ?$")
+_BY_HOW_FAR = r"(?:훌쩍 |훨씬 |조금 |살짝 |약간 |한참 )?"
 _MISSED = re.compile(
-    r" ?(?:를|가)?(?: ?정도)? ?(?:훌쩍 |훨씬 |조금 |살짝 |약간 |한참 )?(?:넘|이상|이하|미만|초과|여(?= |[^러기])|남짓|(?:보다|도)? ?더 넘)| ?(?:를|에) ?(?:훌쩍 )?(?:웃도|웃돌|밑도|밑돌|못 미|육박|가깝)"
+    rf" ?(?:를|가)?(?: ?정도)? ?{_BY_HOW_FAR}(?:넘|이상|이하|미만|초과|여(?= |[^러기])|남짓|더 넘)|"
+    rf" ?(?:를|에) ?{_BY_HOW_FAR}(?:웃도|웃돌|밑도|밑돌|못 미|육박|가깝)"
 )
 _BOUNDED = re.compile(r"(?:최소|최대|적어도|많게는|못해도|최고)(?:로)? ?(?:약 ?)?$")
 
@@ -101,6 +104,8 @@ def _told_as_temperature(m: Morphemes, after: int) -> bool:
     if k >= len(m):
         return False
     form, tag = m.forms[k], m.tags[k]
+    if tag == "JKB" and m.forms[k - 1] in ("안팎", "내외"):
+        return not (k + 1 < len(m) and m.marks[k + 1] & (words.UP_ | words.DOWN_))
     if tag == "JKB":
         return form in ("로", "으로", "에서", "에", "까지", "보다", "와", "과")
     if tag == "JX":
@@ -172,9 +177,12 @@ def _measured(m: Morphemes, k: int) -> int | None:
             continue
         if is_noun(tag) and (form in words.TEMPERATURE or form in words.ABOUT):
             continue
-        if tag in ("SN", "NNB", "SW", "SL") or (tag == "JKB" and step > k and m.forms[step - 1] in ("도", "℃", "폭")):
-            if _bracketed(m, step) or m.forms[step - 1] == "폭":
-                continue
+        if form in ("로", "으로") and m.forms[step - 1] in ("안팎", "내외"):
+            continue
+        if tag in ("SN", "NNB", "SW", "SL", "JKB") and (
+            _bracketed(m, step) or (step > k and m.forms[step - 1] == "폭")
+        ):
+            continue
         return None
     return None
 
@@ -189,11 +197,6 @@ def _comparative(m: Morphemes, first: int, measure: int) -> bool:
     if has_comparison(m, first) or any(form in ("더", "덜") for form in m.forms[first:measure]):
         return True
     return becomes(m, measure)
-
-
-def becomes(m: Morphemes, index: int) -> bool:
-    """Whether the adjective at ``index`` is a change: ``추워지``, ``포근해지``."""
-    return any(m.forms[k] == "지" and m.tags[k] == "VX" for k in range(index + 1, min(index + 4, len(m))))
 
 
 def _bound(m: Morphemes, first: int, after: int) -> Role:
@@ -213,7 +216,7 @@ def _bound(m: Morphemes, first: int, after: int) -> Role:
     for step in range(first - 1, m.clause_start(min(first, len(m) - 1)) - 1, -1):
         form, tag = m.forms[step], m.tags[step]
         if form in words.YESTERDAY:
-            if m.forms[step + 1] in ("보다", "대비") or _compares_at(m, step + 1):
+            if m.forms[step + 1] in ("보다", "대비") or compares_at(m, step + 1):
                 return "open"
             return "yesterday"
         if form in words.TODAY and tag[0] == "N":
@@ -227,59 +230,8 @@ def _bound(m: Morphemes, first: int, after: int) -> Role:
 
 def _of_other_day(m: Morphemes, first: int) -> bool:
     start = m.clause_start(first)
-    days = ("내일", "모레", "글피", "그제", "그저께", "주말", "다음")
+    days = ("내일", "모레", "글피", "그제", "그저께", "주말")
     return any(m.forms[k] in days and m.forms[k + 1] != "보다" for k in range(start, first))
-
-
-def _compares_at(m: Morphemes, k: int) -> bool:
-    """Whether a phrase of comparison follows a noun at ``k``: 보다, 에 비해, 와 비교하면, 대비, 와 달리."""
-    for step in range(k, min(k + 4, len(m))):
-        form = m.forms[step]
-        if form == "보다" or (form in words.COMPARING and (step > k or form == "대비")):
-            return True
-        if not (m.tags[step][0] == "J" or m.tags[step] in ("SP",)):
-            return False
-    return False
-
-
-def standards(m: Morphemes, index: int) -> list[str]:
-    """What the clause of ``index`` compares with: ``yesterday``, ``today`` or ``other``."""
-    found: list[str] = []
-    start, end = m.clause_start(index), m.clause_end(index)
-    for k in range(start, end):
-        form = m.forms[k]
-        if (form == "보다" and m.tags[k] == "JKB") or (form in words.COMPARING and m.tags[k][0] in "VNM"):
-            found.append(_standard(m, start, k))
-        elif form == "하루" and any(f in ("만", "새", "사이", "전", "만에") for f in m.forms[k + 1 : k + 2]):
-            found.append("yesterday")
-    return [standard for standard in found if standard]
-
-
-def _standard(m: Morphemes, start: int, k: int) -> str:
-    """The day named before the comparing word at ``k``, in its noun phrase."""
-    for step in range(k - 1, max(start, k - 10) - 1, -1):
-        form, tag = m.forms[step], m.tags[step]
-        if form in words.YESTERDAY or (form == "하루" and m.forms[step + 1] == "전"):
-            return "yesterday"
-        if form in words.TODAY:
-            return "today"
-        if form in words.OTHER_TIME and tag[0] in "NM":
-            return "other"
-        if tag in ("JX", "JKS") and step < k - 1:
-            break
-    return ""
-
-
-def has_comparison(m: Morphemes, index: int) -> bool:
-    """Whether the clause of ``index`` compares with yesterday or today."""
-    found = standards(m, index)
-    return "yesterday" in found or "today" in found
-
-
-def compared_with_other(m: Morphemes, index: int) -> bool:
-    """Whether the clause of ``index`` compares with another time and with neither of the two days."""
-    found = standards(m, index)
-    return "other" in found and "yesterday" not in found and "today" not in found
 
 
 def _follows_comparison(m: Morphemes, first: int) -> bool:

@@ -53,24 +53,28 @@ def ending(m: Morphemes, index: int) -> int | None:
     return None
 
 
-def head(m: Morphemes, index: int) -> str | None:
+_REACH = 5
+"""Predicates that are followed from one to the next, in a chain of modifiers or auxiliaries."""
+
+
+def head(m: Morphemes, index: int, reach: int = _REACH) -> str | None:
     """The noun that the predicate at ``index`` modifies: the last of the nouns behind its adnominal ending."""
     end = ending(m, index)
-    if end is None:
+    if end is None or not reach:
         return None
     k = end + 1
     if m.tags[end] == "EC" and m.forms[end] in ("고", "으며", "며", "으면서", "면서"):  # 따뜻하고 맑은 날
         while k < len(m) and m.tags[k] in ("MAG", "NNG", "JKS", "JX", "SP") and k < end + 4:
             k += 1
         if k < len(m) and m.tags[k] in ("VA", "XR"):
-            return head(m, k)
+            return head(m, k, reach - 1)
         return None
     if m.tags[end] != "ETM":
         return None
     while k < len(m) and m.tags[k] in ("MM", "MAG", "SP", "SS", "SSO"):
         k += 1
     if k < len(m) and m.tags[k] in ("VA", "XR"):
-        return head(m, k)
+        return head(m, k, reach - 1)
     noun = None
     while k < len(m) and (m.tags[k][0] == "N" or m.tags[k] in ("XSN", "XPN", "SN")):
         noun = m.forms[k]
@@ -82,8 +86,10 @@ def _negation_near(m: Morphemes, index: int) -> bool:
     return any(m.forms[k] in words.NEGATING for k in range(index + 1, min(index + 3, len(m))))
 
 
-def negated(m: Morphemes, index: int) -> bool:
+def negated(m: Morphemes, index: int, reach: int = _REACH) -> bool:
     """Whether the predicate whose stem stands at ``index`` is denied or advised against."""
+    if not reach:
+        return False
     if index and m.tags[index - 1] == "MAG" and m.forms[index - 1] in ("안", "못"):
         return True
     k = index + 1
@@ -96,7 +102,7 @@ def negated(m: Morphemes, index: int) -> bool:
         return _negation_near(m, k)
     if tag == "EC" and k + 1 < len(m):
         if m.tags[k + 1] == "VX":
-            return negated(m, k + 1)
+            return negated(m, k + 1, reach - 1)
         if form in _SERIAL:  # 입고 공원에 나오지 마세요
             motion = _next_predicate(m, k + 1)
             return (
@@ -106,9 +112,9 @@ def negated(m: Morphemes, index: int) -> bool:
                 and _told_not_to(m, motion)
             )
     if tag == "ETM":
-        return _denied_noun(m, k + 1, words.AGAINST)
+        return _denied_noun(m, k + 1, words.AGAINST, reach)
     if tag == "ETN":
-        return _denied_noun(m, k, words.AGAINST | words.TOO)
+        return _denied_noun(m, k, words.AGAINST | words.TOO, reach)
     return False
 
 
@@ -122,7 +128,7 @@ def _told_not_to(m: Morphemes, index: int) -> bool:
     return False
 
 
-def _denied_noun(m: Morphemes, index: int, against: frozenset[str]) -> bool:
+def _denied_noun(m: Morphemes, index: int, against: frozenset[str], reach: int) -> bool:
     """Whether the noun at ``index`` is denied: ``입을 필요는 없``, ``좋은 날이 아니``, ``입는 것은 피하``."""
     k = index + 1
     while k < len(m) and (m.tags[k][0] in "JN" or m.tags[k] in ("MAG", "XSN")) and m.forms[k] != "없이":
@@ -131,9 +137,9 @@ def _denied_noun(m: Morphemes, index: int, against: frozenset[str]) -> bool:
         return False
     form = m.forms[k]
     if form in ("없", "없이", "아니"):
-        return not negated(m, k)
+        return not negated(m, k, reach - 1)
     if form in against:
-        return not negated(m, k)
+        return not negated(m, k, reach - 1)
     return any(m.forms[j] in ("금물", "자제") for j in range(index, k))
 
 
@@ -157,6 +163,8 @@ def advised(m: Morphemes, index: int) -> bool:
 
     ``겉옷 없이 나오지 마세요`` advises it, ``겉옷은 두고 오세요`` and ``겉옷을 입으면 덥습니다`` do not.
     """
+    if m.forms[index + 1 : index + 2] == ["보다"]:
+        return False
     k = _next_predicate(m, index + 1)
     if k is None:
         return not (index + 1 < len(m) and m.forms[index + 1] in ("금지", "금물", "불필요"))

@@ -40,24 +40,29 @@ _BARE_FRONT = re.compile(
 )
 _BRACKET_FRONT = re.compile(rf"^[{_OPEN}][^{_OPEN}{_CLOSE}\n]{{1,16}}[{_CLOSE}]\s*[::-]?\s*(?=\S)")
 _BEHIND = re.compile(
-    rf"(?<=[.!?])\s*(?:[{_OPEN}][^{_OPEN}{_CLOSE}]{{1,30}}[{_CLOSE}]|[-–—/→~=]+\s*[^.!?\n]{{1,20}}|"
-    rf"(?:[가-힣]+ )?{_NAME}|{_ROLE})\s*[:.]?$",
+    rf"(?<=[.!?])\s*(?:(?:[{_OPEN}][^{_OPEN}{_CLOSE}]{{1,30}}[{_CLOSE}]|(?:[가-힣]+ )?{_NAME}|{_ROLE})\s*[:.]?|"
+    rf"[-–—→~=]+\s*[^.!?\n]{{1,20}})$",
     re.I,
 )
 _BEHIND_INSIDE = re.compile(rf"\s*[{_OPEN}]\s*(?:[가-힣]+ ){{0,2}}{_NAME}\s*[{_CLOSE}](?=[.!?]?$)")
 _NAME_COLON = re.compile(rf"(?<![가-힣A-Za-z])(?:{_NAME}|{_ROLE})\s*[::](?!\d)", re.I)
-_META = re.compile(
-    rf"{_TEXT}(?:입니다|이에요|예요|이랍니다|이옵니다|인데요)(?=\s*[.!?::~]|\s*$)|"
-    rf"^(?:다음|아래|여기|이상|위)(?:은|는|가|이|의|에)? (?:[가-힣]+ ){{0,5}}(?:{_TEXT}|안내|공지)(?:입니다|이에요|예요|을|를|은|는|이|가)?(?=[ .!?::,])|"
-    rf"(?:다음|아래|위)(?:과|와) 같(?:습니다|이|은|아요)|"
-    rf"(?:^|[.!?]\s*)(?:네|예|넵|알겠습니다|물론(?:입니다|이죠|이에요|이지요)|그럼요|좋습니다|좋아요|확인했습니다)[,.!~](?=\s|$)|알겠습니다|알겠어요|"
-    rf"요청하신|요청하셨|요청에 (?:따라|맞)|조건에 (?:맞|따라)|말씀하신 (?:대로|조건|내용)|"
-    rf"{_TEXT}(?:을|를|은|는)? ?(?:작성|생성|만들|제안|제시|써 |정리)|"
-    rf"(?:작성|생성|제시|제안|정리)(?:해|하여)? ?(?:드리|드렸|보았|봤|했|하겠)|(?:작성|생성)(?:한|된|하였)|"
-    rf"(?:안내|답변|말씀|도와|알려|만들어|제공|출력|써)(?:해|하여)? ?드리(?:겠습니다|겠어요|ㄹ게요|ᆯ게요)|"
-    rf"(?:안내|답변)해? ?드(?:립니다|릴게요|려요)[.!](?=\s*\S)|"
-    rf"도움이 (?:되|됐|필요)|글자 ?수|\d+ ?(?:글자|자)(?:입니다|로|이내|[)\]])|한 문장으로"
+_DEAR = r"(?:네|예|넵|물론(?:입니다|이죠|이에요|이지요)|그럼요|좋습니다|좋아요|확인했습니다)"
+_IS = r"(?:입니다|이에요|예요|이랍니다|이옵니다|인데요)"
+_META = (
+    rf"{_TEXT}{_IS}(?=\s*[.!?:：~]|\s*$)",
+    rf"^(?:다음|아래|여기|이상|위)(?:은|는|가|이|의|에)? (?:[가-힣]+ ){{0,5}}(?:{_TEXT}|안내|공지)(?:{_IS}|\s*[:：])",
+    rf"(?:^|[.!?]\s+)(?:다음|아래|위|이)의? {_TEXT}(?:을|를|은|는|이|가|도) ",
+    r"(?:다음|아래|위)(?:과|와) 같(?:습니다|이|은|아요)",
+    rf"(?:^|[.!?]\s*){_DEAR}[,.!~](?=\s|$)",
+    r"알겠습니다|알겠어요|요청하신|요청하셨|요청에 (?:따라|맞)|조건에 (?:맞|따라)|말씀하신 (?:대로|조건|내용)",
+    rf"{_TEXT}(?:을|를|은|는)? ?(?:작성|생성|만들|제안|제시|써 |정리)",
+    r"(?:작성|생성|제시|제안|정리)(?:해|하여)? ?(?:드리|드렸|보았|봤|했|하겠)|(?:작성|생성)(?:한|된|하였)",
+    r"(?:답변|도와|만들어|제공|출력|써)(?:해|하여)? ?드리(?:겠습니다|겠어요)",
+    r"(?:안내|답변|말씀|알려)(?:해|하여)? ?드(?:립니다|릴게요|려요|리겠습니다|리겠어요)[.!](?=\s*\S)",
+    r"도움이 (?:되|됐|필요)|추가로 (?:필요|궁금|수정)|(?:더|다시) 필요하시|(?:수정|변경)이 필요|원하시면 ",
+    r"말씀해 (?:주세요|주십시오|주시면)|글자 ?수|[0-9]+ ?(?:글자|자)(?:입니다|로|이내|[)\]])|한 문장으로",
 )
+"""Talk about the text instead of the text; any one of them is enough."""
 _ALTERNATIVE = re.compile(
     r"[(\[]\s*(?:또는|혹은|or)\b[^)\]]*[)\]]|(?:또는|혹은)\s*[::)]|[.!?]\s*[\"']?(?:또는|혹은|/)(?=\s)|(?:또는|혹은)\s*$|"
     r"(?:^|\n)(?:또는|혹은)\s|(?:또는|혹은),? (?:다음|이렇|아래)|[.!?]\s*/\s*\S",
@@ -67,7 +72,7 @@ _ALTERNATIVE = re.compile(
 
 def label(text: str) -> RuleResult:
     """The text is the bare notice: no label, talk about it, alternative, wrapping, Markdown, token or ellipsis."""
-    for what, find in _CHECKS:
+    for what, find in _WORD_CHECKS if _PLAIN.match(text) else _CHECKS:
         found = find(text)
         if found:
             return RuleResult("label", False, found, f"{what}: {found!r}")
@@ -96,10 +101,10 @@ def _wrapping(text: str) -> str | None:
             closed = _closed_at(inner, opening, closing)
             if closed is None or closed == len(inner) - 1:
                 return first + (closing if closed else "")
-        if last == closing and inner.count(opening) < inner.count(closing) + (0 if opening != closing else 0):
-            return last
-        if opening == closing and last == closing and inner.count(closing) % 2:
-            return last
+        if last == closing:
+            count = inner.count(closing)
+            if count % 2 if opening == closing else inner.count(opening) < count:
+                return last
     return None
 
 
@@ -128,10 +133,12 @@ _CHECKS: tuple[tuple[str, Callable[[str], str | None]], ...] = (
     ("quotes or brackets around the text", _wrapping),
     ("a bracketed label", _first(_BRACKET_FRONT)),
     ("a label behind", _first(_BEHIND, _BEHIND_INSIDE)),
-    ("talk about the text", _first(_META)),
+    ("talk about the text", _first(re.compile("|".join(f"(?:{part})" for part in _META)))),
     ("an ellipsis", _first(_ELLIPSIS)),
 )
 
+_WORD_CHECKS = tuple(check for check in _CHECKS if check[0] in ("an alternative", "talk about the text"))
+"""What may still stand in a text that :data:`_PLAIN` matches."""
 _WRAPS = "".join({*_PAIRS, *_PAIRS.values(), *_QUOTES, *_QUOTES.values()})
 _PICTURE = re.compile(
     "\\s?[\u2060-\u206f\u2190-\u23ff\u2500-\u27bf\u2900-\u2bff\u200b-\u200f\ufe0e\ufe0f\ufeff\U0001f000-\U0001faff]+"
@@ -171,6 +178,7 @@ def _unwrapped(text: str) -> str:
 
 
 _PLAIN = re.compile(
-    r"(?!답변|답|대답|출력|메시지|안내문|응답|정답|결과|전광판)[가-힣0-9](?:(?!\.\s?\.|[.!?] *\S|\d[.)])[가-힣0-9 .,!?~%℃])*[.!?]$"
+    r"(?!답변|답|대답|출력|메시지|안내문|응답|정답|결과|전광판)[가-힣0-9]"
+    r"(?:(?!\.\s?\.|[.!?] *\S|\d[.)])(?:[가-힣0-9 .,!?%℃]|~(?!~)))*[.!?]$"
 )
 """Nothing that :func:`bare` would take away stands in the text: the common case, decided at once."""

@@ -129,9 +129,9 @@ def warm_clothes(m: Morphemes) -> int | None:
     for k, marks in enumerate(m.marks):
         if marks & GARMENT_ and m.tags[k][0] == "N" and advised(m, k):
             return k
-        if m.forms[k] in ("보온", "난방", "온풍기") and m.tags[k] == "NNG" and advised(m, k):
-            if not (k + 1 < len(m) and m.forms[k + 1] in ("병", "물병")):
-                return k
+        flask = m.forms[k + 1 : k + 2] in (["병"], ["물병"])
+        if m.forms[k] in ("보온", "난방", "온풍기") and m.tags[k] == "NNG" and not flask and advised(m, k):
+            return k
         if marks & THICK_ and _warmly(m, k):
             return k
     return None

@@ -9,6 +9,7 @@ from rewards.verdict import RuleResult
 _POLITE = re.compile(r"(?:니다|니까|요|죠|시다|시오|쇼|(?<!하)오)$")
 _CONNECTIVE = frozenset(("니까", "으니까", "ᆯ까", "을까"))
 """Endings that look polite and are not: a reason, a plain question."""
+_BEFORE_YO = ("세", "어", "아", "해", "네", "까")
 _PLAIN = frozenset(
     (
         "다",
@@ -40,7 +41,7 @@ _PLAIN = frozenset(
         "단다",
     )
 )
-_QUOTING = ("라고", "라는", "고", "라며", "라면서", "하고", "하는", "란", "이란", "라", "이라는", "이라고", "는", "며")
+_QUOTING = tuple("라고 라는 고 라며 라면서 하고 하며 하는 하듯 란 이란 라 이라는 이라고 는 며 하던 한".split())
 _FINAL_MARK = re.compile(r"(?<=[가-힣])[.!?]$")
 _CLOSERS = "\"'”’)]」』》>"
 
@@ -72,8 +73,9 @@ def _fail(measured: str, reason: str) -> RuleResult:
 def _polite(found: Morphemes, index: int) -> bool:
     """Whether the morpheme is a polite final ending: -ㅂ니다, -습니까, -요, -ㅂ시다, -십시오 and their kin."""
     form, tag = found.forms[index], found.tags[index]
-    if form == "요" and tag in ("JX", "EF") and index:
-        return found.tags[index - 1] in ("EC", "EF", "ETN") or tag == "EF"
+    if form == "요" and tag == "JX" and index:
+        # 계세/NNG 요/JX: the analyser takes some honorific verbs for nouns
+        return found.tags[index - 1] in ("EC", "EF", "ETN") or found.forms[index - 1].endswith(_BEFORE_YO)
     return tag in ("EF", "EC") and form not in _CONNECTIVE and bool(_POLITE.search(form))
 
 
@@ -85,9 +87,8 @@ def _sentence_ends(found: Morphemes, last: int) -> list[int]:
         if tag == "SF":
             if not (ends and _only_marks(found, ends[-1], index)) and not _quoted(found, index):
                 ends.append(index)
-        elif tag in ("EF", "EC") or (tag == "JX" and found.forms[index] == "요"):
-            if _finished(found, index) and not _quoted(found, index):
-                ends.append(index)
+        elif tag in ("EF", "EC", "JX") and _finished(found, index) and not _quoted(found, index):
+            ends.append(index)
     return ends
 
 
@@ -111,7 +112,7 @@ def _quoted(found: Morphemes, index: int) -> bool:
     rest = after.lstrip(_CLOSERS)
     if rest == after:
         return rest.startswith(("라고 ", "라는 ", "고 하", "라며 "))
-    return rest.startswith(_QUOTING) or rest[:1] not in (" ", "")
+    return rest.lstrip().startswith(_QUOTING) or rest[:1] not in (" ", "")
 
 
 def _only_marks(found: Morphemes, start: int, end: int) -> bool:

@@ -46,7 +46,7 @@ def _is_fact(m: Morphemes, k: int, heads: frozenset[str]) -> bool:
         return False
     if tag == "ETM":
         noun = head(m, k)
-        if form in ("ᆯ", "을") or noun in words.HEDGE or noun is None:
+        if form in ("ᆯ", "을", "던", "었던") or noun in words.HEDGE or noun is None:
             return False
         return noun in heads and not _wished(m, end)
     if tag == "ETN":
