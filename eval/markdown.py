@@ -16,7 +16,10 @@ _SEEN = {
     "size_unseen": "size of the change not taught",
     "delta_seen": "change taught, with its sign",
     "delta_unseen": "change not taught, with its sign",
+    "cell_near": "an example within one degree on both days",
+    "cell_far": "no example so near",
 }
+_SIGNS = {"below": "below zero on both days", "across": "across zero", "above": "zero or above on both days"}
 
 
 def rate_rows(rates: Rates, tests: Mapping[str, PairedTest] | None = None) -> list[list[str]]:
@@ -73,8 +76,10 @@ def markdown(
         _sliced("bucket", summary.buckets, [*_GROUPS, OVERALL]),
         "## By size of the change",
         _sliced("degrees", summary.sizes, ["delta", "direction", OVERALL]),
-        "## Changes that the examples taught, and others",
+        "## What the examples taught",
         _sliced("", {_SEEN[key]: rates for key, rates in summary.seen.items()}, ["delta", "direction", OVERALL]),
+        "## Above and below zero",
+        _sliced("", {_SIGNS[key]: rates for key, rates in summary.signs.items()}, ["delta", "direction", OVERALL]),
         "## Beyond the rules",
         _table(["measure", "value", "95 % interval"], _beyond(summary)),
         f"## Failures ({len(summary.failures)})",

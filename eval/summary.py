@@ -22,6 +22,8 @@ from eval.record import Evaluation, JudgedNotice, Record
 
 Rates = dict[str, Rate]
 """A rate for each measure of :data:`eval.measure.MEASURES`."""
+SEEN = ("size_seen", "size_unseen", "delta_seen", "delta_unseen", "cell_near", "cell_far")
+SIGNS = ("below", "across", "above")
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -89,8 +91,10 @@ class Summary:
         rates: over all readings.
         buckets: by :func:`data.reading.bucket`.
         sizes: by the size of the change in degrees.
-        seen: by whether the examples taught this change: ``size_seen`` and ``size_unseen`` by its size alone,
-            ``delta_seen`` and ``delta_unseen`` by size and sign.
+        seen: by what the examples taught: ``size_seen`` and ``size_unseen`` by the size of the change,
+            ``delta_seen`` and ``delta_unseen`` by size and sign, ``cell_near`` and ``cell_far`` by whether an example
+            lies within one degree on both days.
+        signs: ``below`` zero on both days, ``across`` it, ``above`` (or at) zero on both.
         soft: share of notices with a state of the day and with advice; no rule asks for either.
         consistency: None for one notice a reading.
         variety: among the passing notices.
@@ -102,6 +106,7 @@ class Summary:
     buckets: dict[Bucket, Rates]
     sizes: dict[int, Rates]
     seen: dict[str, Rates]
+    signs: dict[str, Rates]
     soft: dict[str, Rate]
     consistency: Consistency | None
     variety: Variety
@@ -121,11 +126,14 @@ def summarize(evaluation: Evaluation, taught: Collection[Reading] | None = None)
     answers = [answer for record in records for answer in record.answers]
     by_bucket = _sliced(records, lambda record: bucket(record.reading))
     by_size = _sliced(records, lambda record: abs(record.reading.delta))
+    by_seen = _seen(records, known)
+    by_sign = _sliced(records, lambda record: _signs(record.reading))
     return Summary(
         rates=rates(records),
         buckets={name: by_bucket[name] for name in BUCKETS if name in by_bucket},
         sizes={size: by_size[size] for size in sorted(by_size)},
-        seen=_seen(records, known),
+        seen={name: by_seen[name] for name in SEEN if name in by_seen},
+        signs={name: by_sign[name] for name in SIGNS if name in by_sign},
         soft={name: _rate(records, _has(name)) for name in answers[0].verdict.soft},
         consistency=_consistency(records),
         variety=_variety(answers),
@@ -166,10 +174,22 @@ def _sliced(records: Iterable[Record], key: Callable[[Record], Key]) -> dict[Key
 def _seen(records: Sequence[Record], taught: Collection[Reading]) -> dict[str, Rates]:
     deltas = {reading.delta for reading in taught}
     sizes = {abs(delta) for delta in deltas}
-    by_size = _sliced(records, lambda record: "size_seen" if abs(record.reading.delta) in sizes else "size_unseen")
-    by_delta = _sliced(records, lambda record: "delta_seen" if record.reading.delta in deltas else "delta_unseen")
-    found = by_size | by_delta
-    return {name: found[name] for name in ("size_seen", "size_unseen", "delta_seen", "delta_unseen") if name in found}
+    around = {
+        Reading(reading.yesterday + before, reading.today + now)
+        for reading in taught
+        for before in (-1, 0, 1)
+        for now in (-1, 0, 1)
+    }
+    return (
+        _sliced(records, lambda record: "size_seen" if abs(record.reading.delta) in sizes else "size_unseen")
+        | _sliced(records, lambda record: "delta_seen" if record.reading.delta in deltas else "delta_unseen")
+        | _sliced(records, lambda record: "cell_near" if record.reading in around else "cell_far")
+    )
+
+
+def _signs(reading: Reading) -> str:
+    low, high = sorted((reading.yesterday, reading.today))
+    return "below" if high < 0 else "above" if low >= 0 else "across"
 
 
 def _consistency(records: Sequence[Record]) -> Consistency | None:

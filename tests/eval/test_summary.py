@@ -38,11 +38,36 @@ def test_slices_hold_their_own_readings_and_no_empty_one() -> None:
 
 
 def test_seen_is_what_the_examples_taught() -> None:
-    """Taught +7 and -3: the sizes 7 and 3 are seen, the changes +7 and -3."""
+    """Taught +7 and -3: the sizes 7 and 3 are seen, the changes +7 and -3. (0, 7) lies a degree off (1, 8)."""
     records = [record(0, 7), record(7, 0, answer("direction")), record(0, 3), record(0, 1, answer("delta"))]
-    made = summarize(evaluation(records), taught=[Reading(10, 17), Reading(5, 2)])
+    made = summarize(evaluation(records), taught=[Reading(1, 8), Reading(5, 2)])
     counts = {name: (found["overall"].passed, found["overall"].n) for name, found in made.seen.items()}
-    assert counts == {"size_seen": (2, 3), "size_unseen": (0, 1), "delta_seen": (1, 1), "delta_unseen": (1, 3)}
+    assert counts == {
+        "size_seen": (2, 3),
+        "size_unseen": (0, 1),
+        "delta_seen": (1, 1),
+        "delta_unseen": (1, 3),
+        "cell_near": (1, 1),
+        "cell_far": (1, 3),
+    }
+
+
+def test_near_is_within_one_degree_on_both_days() -> None:
+    readings = [(y, t) for y in range(3, 8) for t in range(0, 5)]
+    made = summarize(evaluation([record(*reading) for reading in readings]), taught=[Reading(5, 2)])
+    assert made.seen["cell_near"]["overall"].n == 9
+    assert made.seen["cell_far"]["overall"].n == 16
+
+
+def test_zero_belongs_to_above() -> None:
+    records = [record(-3, -1), record(-1, 0), record(5, -5, answer("delta")), record(0, 0), record(0, 5)]
+    signs = summarize(evaluation(records)).signs
+    assert {name: (r["overall"].passed, r["overall"].n) for name, r in signs.items()} == {
+        "below": (1, 1),
+        "across": (1, 2),
+        "above": (2, 2),
+    }
+    assert list(signs) == ["below", "across", "above"]
 
 
 def test_by_default_the_written_training_examples_count_as_taught() -> None:
