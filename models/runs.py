@@ -182,7 +182,7 @@ def newest_run(stage: str, runs_dir: Path = Path("runs")) -> Run:
     every = [Run(path) for path in sorted(runs_dir.resolve().glob(f"{stage}-*")) if path.is_dir()]
     finished = [run for run in every if run.finished]
     if finished:
-        return max(finished, key=lambda run: str(run.manifest["started"]))
+        return max(finished, key=lambda run: str(run.manifest.get("started")))
     left = [str(run.path) for run in every if (run.path / UNFINISHED).is_file()]
     also = f" (unfinished: {', '.join(left)})" if left else ""
     raise RunError(f"no finished {stage} run in {runs_dir}{also}: run launch/{stage}.py first")
