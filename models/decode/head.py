@@ -24,6 +24,8 @@ _ACCUMULATION = 2.0**-18
 """Share of |h| |w| by which two float32 sums over a few thousand products can differ in their order."""
 _CROWD = 256
 """Candidates a row, on average, beyond which the exact product is cheaper."""
+_CHUNK = 2048
+"""Words whose norms are taken at once."""
 _SMALL = 2**22
 """Weights of a head below which nothing is worth timing."""
 _timings: dict[tuple[int, int, int], "Timing"] = {}
@@ -77,9 +79,9 @@ class Head:
                 plain and weight.device.type == "cpu" and weight.dtype == torch.float32 and weight.numel() >= _SMALL
             )
             screened = screened and self._measure().screened
-        if screened:
+        if screened and self._coarse is None:
             self._prepare()
-        else:
+        elif not screened:
             self._coarse = None
 
     @property
@@ -144,11 +146,9 @@ class Head:
 
     def _prepare(self) -> None:
         self._coarse = self.weight.to(torch.bfloat16)
-        parts = [
-            (w, (w - c.float())) for w, c in zip(self.weight.split(COLUMNS), self._coarse.split(COLUMNS), strict=True)
-        ]
-        self._norm = max(float(w.norm(dim=1).max()) for w, _ in parts)
-        self._lost = max(float(d.norm(dim=1).max()) for _, d in parts)
+        pairs = zip(self.weight.split(_CHUNK), self._coarse.split(_CHUNK), strict=True)
+        norms = [(float(exact.norm(dim=1).max()), float((exact - coarse).norm(dim=1).max())) for exact, coarse in pairs]
+        self._norm, self._lost = (max(column) for column in zip(*norms, strict=True))
 
     def _measure(self) -> Timing:
         key = (*self.weight.shape, torch.get_num_threads())
@@ -160,7 +160,7 @@ class Head:
             hidden = self.weight[some] * (100 / self._norm) + torch.randn(64, self.weight.shape[1], generator=generator)
             holds = self._bound_holds(hidden)
             exact, screened = [], []
-            for _ in range(3):
+            for _ in range(2):
                 exact.append(_seconds(self._best_exact, hidden))
                 screened.append(_seconds(self._best_screened, hidden, self._coarse))
             _timings[key] = Timing(min(exact), min(screened), holds)
@@ -171,11 +171,9 @@ class Head:
         assert self._coarse is not None
         rounded = hidden.to(self._coarse.dtype)
         bound = self._bound(hidden, rounded)[:, None]
-        for weight, coarse in zip(self.weight.split(COLUMNS), self._coarse.split(COLUMNS), strict=True):
-            logits = functional.linear(rounded, coarse).float()
-            if ((functional.linear(hidden, weight) - logits).abs() > bound + _ROUNDING * logits.abs()).any():
-                return False
-        return True
+        logits = functional.linear(rounded, self._coarse[:COLUMNS]).float()
+        exact = functional.linear(hidden, self.weight[:COLUMNS])
+        return bool(((exact - logits).abs() <= bound + _ROUNDING * logits.abs()).all())
 
 
 def _seconds(function: Any, *arguments: Any) -> float:
