@@ -23,7 +23,7 @@ import sft.train
 from data.build import broken_notices, built_files, different_files
 from data.files import write_atomic
 from data.source import SOURCE, read_source
-from dpo.pair_files import write_pair_files
+from dpo.pair_files import report_path, write_pair_files
 from eval.evaluate import base_run, evaluate, plan
 from eval.record import Evaluation, load_evaluation, save_evaluation
 from eval.report import Report, ReportStage, write_report
@@ -190,8 +190,8 @@ class Pipeline:
     def _report(self, bars: "Bars") -> str:
         path = self.folder / REPORT
         stages = [self._stage(name) for name in ("base", "sft", "dpo")]
-        pairs = Path(self.state["done"]["pairs"])
-        write_report(path, Report(stages=stages, pairs=pairs, remarks=list(self.plan.remarks)))
+        pairs = json.loads(report_path(Path(self.state["done"]["pairs"])).read_text(encoding="utf-8"))
+        write_report(path, Report(stages, pairs, self.plan.remarks))
         return str(path)
 
     def _stage(self, name: str) -> ReportStage:
@@ -199,9 +199,7 @@ class Pipeline:
         evaluation: Evaluation = load_evaluation(run.eval / f"{SPLIT}.json")
         history = run.path / HISTORY
         log = json.loads(history.read_text(encoding="utf-8")) if history.is_file() else []
-        return ReportStage(
-            name={"base": "base", "sft": "SFT", "dpo": "DPO"}[name], run=run, evaluation=evaluation, log=log
-        )
+        return ReportStage({"base": "base", "sft": "SFT", "dpo": "DPO"}[name], evaluation, run, log)
 
     def _sft_settings(self) -> sft.train.Settings:
         arguments = ["--config", str(self.plan.recipes / "sft.yaml"), *self._run_arguments("sft")]

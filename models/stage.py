@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import ProgressCallback
+from transformers import PrinterCallback, ProgressCallback
 
 from data.files import write_atomic
 from data.prompts import prompt_hash
@@ -80,9 +80,7 @@ def fit(
     tracking = None
     try:
         trainer = build(run)
-        if not trainer.args.disable_tqdm:
-            trainer.remove_callback(ProgressCallback)
-            trainer.add_callback(ShortProgress)
+        _make_quiet(trainer)
         if is_main():
             tracking = start_tracking(
                 run,
@@ -153,6 +151,15 @@ def _open(stage: Stage, loaded: Loaded) -> Run:
         seed=stage.seed,
         **stage.entries,
     )
+
+
+def _make_quiet(trainer: Any) -> None:
+    """Short lines instead of every metric; no model card in every checkpoint, which asks W&B for an address."""
+    trainer.remove_callback(PrinterCallback)
+    trainer.create_model_card = lambda *_, **__: None
+    if not trainer.args.disable_tqdm:
+        trainer.remove_callback(ProgressCallback)
+        trainer.add_callback(ShortProgress)
 
 
 def _attach_wandb(trainer: Any, report_to: list[str]) -> None:
