@@ -5,21 +5,13 @@ from typing import Any
 
 from data.reading import Reading
 from eval.interval import Rate
+from eval.meaning import SEEN_NAMES, SIGN_NAMES
 from eval.measure import MEASURES, OVERALL
 from eval.paired import PairedTest, name
 from eval.record import Evaluation
 from eval.summary import Rates, Summary
 
 _GROUPS = [key for key, measure in MEASURES.items() if measure.kind == "group"]
-_SEEN = {
-    "size_seen": "size of the change taught",
-    "size_unseen": "size of the change not taught",
-    "delta_seen": "change taught, with its sign",
-    "delta_unseen": "change not taught, with its sign",
-    "cell_near": "an example within one degree on both days",
-    "cell_far": "no example so near",
-}
-_SIGNS = {"below": "below zero on both days", "across": "across zero", "above": "zero or above on both days"}
 
 
 def rate_rows(rates: Rates, tests: Mapping[str, PairedTest] | None = None) -> list[list[str]]:
@@ -77,9 +69,9 @@ def markdown(
         "## By size of the change",
         _sliced("degrees", summary.sizes, ["delta", "direction", OVERALL]),
         "## What the examples taught",
-        _sliced("", {_SEEN[key]: rates for key, rates in summary.seen.items()}, ["delta", "direction", OVERALL]),
+        _sliced("", {SEEN_NAMES[key]: rates for key, rates in summary.seen.items()}, ["delta", "direction", OVERALL]),
         "## Above and below zero",
-        _sliced("", {_SIGNS[key]: rates for key, rates in summary.signs.items()}, ["delta", "direction", OVERALL]),
+        _sliced("", {SIGN_NAMES[key]: rates for key, rates in summary.signs.items()}, ["delta", "direction", OVERALL]),
         "## Beyond the rules",
         _table(["measure", "value", "95 % interval"], _beyond(summary)),
         f"## Failures ({len(summary.failures)})",

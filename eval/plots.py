@@ -41,7 +41,7 @@ _MARKS = (
 """Gravest first, a wrong figure before all: a cell that fails several groups is drawn as the first of them."""
 
 _FEW_CELLS = 250
-_MARK_SIZES = 33, 17
+_MARK_SIZES = 25, 13
 """Areas in square points, for up to that many cells and for more."""
 
 
@@ -68,7 +68,7 @@ _PANELS = (
     _Panel("Validation notices that pass every rule", f"/{OVERALL}/pass_rate", share=True),
     _Panel("Reward margin, chosen over rejected", "rewards/margins", neutral=0),
     _Panel("Pairs that rank the chosen notice first", "rewards/accuracies", neutral=0.5, share=True),
-    _Panel("Log-prob of the chosen notices, change from the start", "dpo/chosen_logp_shift", neutral=0),
+    _Panel("Log-prob of chosen notices against the start", "dpo/chosen_logp_shift", neutral=0),
 )
 
 
@@ -87,7 +87,7 @@ def heat_map(evaluation: Evaluation, path: Path, *, name: str | None = None, the
     kinds = [(record.reading, _gravest_failure(record)) for record in evaluation.records]
     shapes = [(None, "s", theme.passed), *((mark.group, mark.shape, mark.colour) for mark in _MARKS)]
     with styled(theme):
-        figure = Figure(figsize=(4.7, 4.9))
+        figure = Figure(figsize=(4.1, 4.3))
         axes = figure.add_subplot()
         _draw_grid(axes, theme)
         for group, shape, colour in shapes:
@@ -103,7 +103,7 @@ def heat_map(evaluation: Evaluation, path: Path, *, name: str | None = None, the
                 label=f"{_legend(group)} ({len(members)})",
                 zorder=2 if group is None else 3,
             )
-        axes.legend(loc="upper left", borderaxespad=0.1, labelspacing=0.35, handletextpad=0, fontsize=7.2)
+        axes.legend(loc="upper left", borderaxespad=0.1, labelspacing=0.35, handletextpad=0, fontsize=7)
         passed = sum(kind is None for _, kind in kinds)
         samples = " in every sample" if any(len(record.answers) > 1 for record in evaluation.records) else ""
         split = evaluation.split
@@ -153,11 +153,11 @@ def rule_bars(evaluations: Mapping[str, Evaluation], path: Path, *, theme: Theme
         axes.get_yticklabels()[0].set_fontweight("bold")
         axes.set_ylim(places[-1] + 0.5, -0.5)
         axes.set_xlim(0, 107)
-        axes.set_xticks(range(0, 101, 20), [f"{tick} %" for tick in range(0, 101, 20)])
+        axes.set_xticks(range(0, 101, 20), [f"{tick}%" for tick in range(0, 101, 20)])
         axes.grid(axis="x", color=theme.faint, linewidth=0.6)
         axes.tick_params(length=0)
         figure.legend(loc="outside lower center", ncols=min(len(found), 4))
-        axes.set_title(f"Notices that pass, rule by rule ({_readings(evaluations.values())}, 95 % intervals)")
+        axes.set_title(f"Notices that pass, rule by rule ({_readings(evaluations.values())}, 95% intervals)")
         save_picture(figure, path)
 
 
@@ -180,11 +180,12 @@ def curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], path: Path, *, 
     steps = max(step for _, lines in drawn for line in lines for points in line for step, _ in points)
     several = len(histories) > 1
     colours = [theme.colour(number + 1 if several else 2) for number in range(len(histories))]
-    columns = min(len(drawn), 2)
+    columns = min(len(drawn), 3)
+    rows = -(-len(drawn) // columns)
     with styled(theme):
-        figure = Figure(figsize=(3.6 * columns, 0.6 + 2.1 * -(-len(drawn) // columns)))
+        figure = Figure(figsize=(3.2 * columns, 0.6 + 2.1 * rows))
         for number, (panel, lines) in enumerate(drawn):
-            axes = figure.add_subplot(-(-len(drawn) // columns), columns, number + 1)
+            axes = figure.add_subplot(rows, columns, number + 1)
             for colour, (training, validation) in zip(colours, lines, strict=True):
                 axes.plot(*_columns(training), color=colour, linewidth=1.0, alpha=0.7)
                 axes.plot(*_columns(validation), color=colour, linewidth=1.6, marker="o", markersize=3.5)
@@ -212,7 +213,9 @@ def _gravest_failure(record: Record) -> str | None:
 
 
 def _legend(group: str | None) -> str:
-    return "passes every rule" if group is None else f"fails {', '.join(GROUPS[group])}"
+    if group is None:
+        return "passes every rule"
+    return f"fails {group}{' group' if len(GROUPS[group]) > 1 else ''}"
 
 
 def _draw_grid(axes: Axes, theme: Theme) -> None:
@@ -228,7 +231,7 @@ def _draw_grid(axes: Axes, theme: Theme) -> None:
     axes.set(xticks=ticks, yticks=ticks)
     axes.tick_params(length=0)
     note = "A cell that fails several rules\nis drawn as the first listed.\nBelow the line today is colder."
-    axes.text(HIGHEST, LOWEST, note, ha="right", va="bottom", fontsize=7.2, linespacing=1.35)
+    axes.text(HIGHEST, LOWEST, note, ha="right", va="bottom", fontsize=7, linespacing=1.35)
 
 
 def _readings(evaluations: Iterable[Evaluation]) -> str:
@@ -265,4 +268,4 @@ def _frame(axes: Axes, panel: _Panel, steps: float, theme: Theme) -> None:
         axes.axhline(panel.neutral, color=theme.ink, linewidth=0.8, linestyle=(0, (4, 3)))
     if panel.share:
         axes.set_ylim(-0.02, 1.02)
-        axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+        axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])

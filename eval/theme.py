@@ -84,6 +84,7 @@ def styled(theme: Theme) -> Iterator[None]:
         "figure.facecolor": theme.paper,
         "axes.facecolor": theme.paper,
         "legend.frameon": False,
+        "text.parse_math": False,
         **dict.fromkeys(("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color"), theme.ink),
     }
     with mpl.rc_context(settings):
@@ -100,6 +101,6 @@ def save_picture(figure: Figure, path: Path) -> None:
 @cache
 def _add_font() -> None:
     # The package's own code is not run: it would change matplotlib's settings for everybody.
-    for name in ("NanumGothic.ttf", "NanumGothicBold.ttf"):
+    for name in ("NanumGothic.ttf", "NanumGothicExtraBold.ttf"):
         font = distribution("koreanize-matplotlib").locate_file(f"koreanize_matplotlib/fonts/{name}")
         font_manager.fontManager.addfont(str(font))

@@ -27,6 +27,12 @@ DPO_LOG = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few pixels: drawing is quicker, and what is drawn is the same."""
+    monkeypatch.setattr("eval.theme.DPI", 50)
+
+
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures that are saved, in their order."""
@@ -73,9 +79,9 @@ def test_cells_lie_where_their_temperatures_are_and_show_the_gravest_failure(
     ]
     assert legend(figures[0]) == [
         "passes every rule (1)",
-        "fails delta, direction (2)",
-        "fails park, safety (1)",
-        "fails label, one_sentence, script (1)",
+        "fails delta group (2)",
+        "fails content group (1)",
+        "fails format group (1)",
         "fails length (1)",
     ]
     assert axes.get_title("left") == "SFT: 1 of 6 cells of test-mini pass"
