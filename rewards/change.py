@@ -90,11 +90,7 @@ def _likened_to_yesterday(m: Morphemes, k: int) -> bool:
 
 def _alike(m: Morphemes, k: int) -> bool:
     """같 compares (어제와 같은) and does not guess (추울 것 같은) or liken (꿈 같은)."""
-    return (
-        k > 0
-        and m.forms[k - 1] not in ("것", "듯", "거")
-        and (m.tags[k - 1] in ("JKB", "JKS", "MAG", "JX", "JC") or k < 2)
-    )
+    return k > 0 and m.forms[k - 1] not in ("것", "듯", "거") and (m.tags[k - 1][0] != "N" or k < 2)
 
 
 def _without(m: Morphemes, k: int) -> bool:
@@ -130,7 +126,8 @@ def _claims(m: Morphemes, found: list[Figure]) -> list[tuple[int, bool]]:
         against = compared[number]
         sign = _sign(m, found, k, against)
         if sign:
-            reversed_ = "today" in against or ("yesterday" not in against and _of_yesterday(m, k))
+            of_yesterday = head(m, k) in words.YESTERDAY or _of_yesterday(m, k)
+            reversed_ = "today" in against or ("yesterday" not in against and of_yesterday)
             claims.append((-sign if reversed_ else sign, compared_with_other(m, k)))
     return claims
 
@@ -174,6 +171,9 @@ def _moves_temperature(m: Morphemes, found: list[Figure], k: int, measured: bool
     """Whether a word of rise or fall is said of the temperature, not of a hill, a voice, leaves or the sky."""
     if m.tags[k] == "NNG" and not (measured or against or _predicative(m, k)):
         return any(f.role == "change" and _told_of(m, f, k) for f in found)
+    modified = head(m, k)
+    if modified in words.YESTERDAY and "today" not in against:
+        return measured and m.forms[k] in words.STATE_OF_HEIGHT
     of = [noun for noun in subjects(m, k) if noun not in ("도", "℃", "°C")]
     strange = [noun for noun in of[-1:] if noun not in words.TEMPERATURE and noun not in words.YESTERDAY]
     if measured:
@@ -181,9 +181,6 @@ def _moves_temperature(m: Morphemes, found: list[Figure], k: int, measured: bool
     if strange and not (strange[0] in ("공원", "폭", "정도") or m.marks[_index(m, strange[0], k)] & words.GAP_):
         return False
     if objects(m, k):
-        return False
-    modified = head(m, k)
-    if modified in words.YESTERDAY and "today" not in against:
         return False
     if against:
         return True
@@ -214,7 +211,7 @@ def _feels_change(m: Morphemes, k: int, measured: bool, against: list[str]) -> b
     adverb = end is None and any(form == "게" for form in m.forms[k + 1 : k + 3])
     modified = head(m, k)
     if modified in words.YESTERDAY and "today" not in against:
-        return False
+        return measured
     if measured:
         return True
     if modified is not None and modified not in words.WEATHER and not against:

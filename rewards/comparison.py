@@ -6,6 +6,8 @@ from rewards.text import Morphemes
 
 def becomes(m: Morphemes, index: int) -> bool:
     """Whether the adjective at ``index`` is a change: ``추워지``, ``포근해지``."""
+    if m.forms[index].endswith(("워지", "해지", "아지")):
+        return True
     return any(m.forms[k] == "지" and m.tags[k] == "VX" for k in range(index + 1, min(index + 4, len(m))))
 
 

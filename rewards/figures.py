@@ -101,7 +101,7 @@ def _told_as_temperature(m: Morphemes, after: int) -> bool:
     k = after
     while k < len(m) and (m.forms[k] in words.ABOUT and m.tags[k] != "VCP"):
         k += 1
-    if k >= len(m):
+    if k >= len(m) or _as_much_as(m, k):
         return False
     form, tag = m.forms[k], m.tags[k]
     if tag == "JKB" and m.forms[k - 1] in ("안팎", "내외"):
@@ -115,6 +115,11 @@ def _told_as_temperature(m: Morphemes, after: int) -> bool:
     return tag == "JKG" and not _gap_near(m, k + 1, 4)
 
 
+def _as_much_as(m: Morphemes, k: int) -> bool:
+    """``8도씩이나``, which the analyser takes for a copula."""
+    return m.forms[k : k + 2] == ["이", "나"] and m.tags[k - 1] in ("XSN", "NNB")
+
+
 def _gap_near(m: Morphemes, start: int, reach: int) -> bool:
     return any(m.marks[k] & words.GAP_ and m.tags[k][0] in "NV" for k in range(start, min(start + reach, len(m))))
 
@@ -126,6 +131,8 @@ def _is_change(m: Morphemes, first: int, after: int) -> bool:
     k = after
     while k < len(m) and m.forms[k] in words.ABOUT and m.tags[k] not in ("VV", "VX"):
         k += 1
+    if _as_much_as(m, k):
+        k += 2
     if k < len(m) and m.tags[k] in ("VCP", "VCN") and m.forms[k] == "이":
         return k + 1 < len(m) and m.forms[k + 1] in ("라는", "라", "나") and _gap_near(m, k + 2, 3)
     if _told_as_temperature(m, after):

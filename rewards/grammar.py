@@ -77,7 +77,8 @@ def head(m: Morphemes, index: int, reach: int = _REACH) -> str | None:
         return head(m, k, reach - 1)
     noun = None
     while k < len(m) and (m.tags[k][0] == "N" or m.tags[k] in ("XSN", "XPN", "SN")):
-        noun = m.forms[k]
+        if noun is None or m.forms[k] not in words.RELATIONAL:
+            noun = m.forms[k]
         k += 1
     return noun
 

@@ -121,17 +121,18 @@ def _analysed(texts: Iterable[str]) -> Iterator[Morphemes]:
     return (_morphemes(text, tokens) for text, tokens in zip(plain, _kiwi().tokenize(plain), strict=True))
 
 
+_MARKS = re.compile(r"[*#`_|{}]")
 _UNPAIRED = re.compile("[\ud800-\udfff\U00010000-\U0010ffff]")
 
 
 def _analysable(text: str) -> str:
-    """The text with one character in the place of what the analyser cannot read or would count as two."""
-    return _UNPAIRED.sub("\ufffd", text)
+    """The text with one character in the place of what the analyser cannot read, misreads or would count as two."""
+    return _UNPAIRED.sub("\ufffd", _MARKS.sub(" ", text))
 
 
-_JOINED = frozenset((("겉", "옷"), ("더", "위"), ("추", "위")))
-"""Nouns that the analyser sometimes takes apart."""
-_SECOND = frozenset(("옷", "위"))
+_JOINED = {("겉", "옷"): "겉옷", ("더", "위"): "더위", ("추", "위"): "추위", ("어", "저"): "어제"}
+"""Nouns that the analyser sometimes takes apart (어제가 as 어, 제가)."""
+_SECOND = frozenset(second for _, second in _JOINED)
 _REGULAR = {tag + mark: tag for tag in ("VV", "VA", "VX", "XSA") for mark in ("-R", "-I")}
 
 
@@ -142,7 +143,7 @@ def _morphemes(text: str, tokens: Sequence[Token]) -> Morphemes:
     ends = [token.end for token in tokens]
     for index in [k for k, form in enumerate(forms) if form in _SECOND and k][::-1]:
         if (forms[index - 1], forms[index]) in _JOINED and ends[index - 1] == starts[index]:
-            forms[index - 1 : index + 1] = [forms[index - 1] + forms[index]]
+            forms[index - 1 : index + 1] = [_JOINED[forms[index - 1], forms[index]]]
             tags[index - 1 : index + 1] = ["NNG"]
             del starts[index], ends[index - 1]
     for index in [k for k, tag in enumerate(tags) if tag == "VA" and forms[k][-1] == "하" and len(forms[k]) > 2][::-1]:
@@ -175,6 +176,8 @@ def _closes(forms: list[str], tags: list[str], index: int) -> bool:
     form, tag = forms[index], tags[index]
     if tag in ("SF", "EF"):
         return True
+    if form == "나" and tags[index - 1] == "VCP" and tags[index - 2] in ("XSN", "NNB"):  # 8도씩이나
+        return False
     if form == "게" or index + 1 == len(forms) or tags[index + 1] == "VX":
         return False
     if form == "지" and not words.NEGATING.isdisjoint(forms[index + 1 : index + 3]):

@@ -48,7 +48,7 @@ def _is_fact(m: Morphemes, k: int, heads: frozenset[str]) -> bool:
         noun = head(m, k)
         if form in ("ᆯ", "을", "던", "었던") or noun in words.HEDGE or noun is None:
             return False
-        return noun in heads and not _wished(m, end)
+        return noun in heads and not _wished(m, end) and not _indoors(m, k)
     if tag == "ETN":
         return False
     if tag == "EC" and form in ("고", "며", "으며"):

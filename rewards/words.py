@@ -103,10 +103,10 @@ STATE_OF_HEIGHT = frozenset(("높", "낮"))
 
 GAP = "차이 차 변화 격차 편차 폭 온도차 기온차 일교차 상승폭 하락폭 오름폭 내림폭 다르 달라지 벌어지 변하 바뀌 변동"
 WARMER = (
-    "따뜻 따듯 따스 따사롭 포근 온화 훈훈 덥 무덥 후덥지근 후텁지근 뜨겁 뜨뜻 따끈 푹하 푸근 온난 달아오르 데워지 더워지 "
+    "따뜻 따듯 따스 따사롭 포근 온화 훈훈 덥 무덥 후덥지근 후텁지근 뜨겁 뜨뜻 따끈 푹하 푸근 온난 달아오르 데워지 더워지 뜨거워지 무더워지 "
     "따스하 푹푹"
 )
-COLDER = "춥 쌀쌀 선선 시원 서늘 싸늘 차갑 차가워지 차 쌀쌀맞 으슬으슬 한랭 썰렁 스산 서느렇 으스스 매섭 혹독 추워지 식"
+COLDER = "춥 쌀쌀 선선 시원 서늘 싸늘 차갑 차가워지 차 쌀쌀맞 으슬으슬 한랭 썰렁 스산 서느렇 으스스 매섭 혹독 추워지 식 쌀쌀해지"
 HOT_NOUN = "더위 무더위 폭염 열기 불볕더위 찜통더위 늦더위 한더위 불더위 가마솥더위 혹서 폭서 열대야"
 COLD_NOUN = "추위 강추위 한파 맹추위 한기 냉기 혹한 늦추위 꽃샘추위 엄동설한 동장군 칼바람 된추위"
 RELENT = _listed(
@@ -135,6 +135,8 @@ SAME = _listed(
 )
 WITHOUT_CHANGE = _listed("차이 변화 변동 차 다르 변하 달라지 바뀌 다르지 기온차 온도차 폭 격차 다를")
 """Negated, they say that the temperature is the same."""
+RELATIONAL = _listed("덕 덕분 속 탓 때문 가운데 중 동안 뒤 뒤끝 만큼 정도 탓 이후 앞 곁 사이")
+"""Nouns that relate the noun before them to the rest (포근한 날씨 덕에)."""
 LIKE = _listed("처럼 만큼 같이")
 AS_PARTICLE = _listed("비하 비교 견주 따르 대하 통하 위하 비기 더불 빗대 이르 대비 비교하")
 """Verbs whose connected form works as a particle (어제에 비해) and closes no clause."""
