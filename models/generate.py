@@ -84,7 +84,7 @@ def generate_notices(
     done = 0
     with torch.inference_mode():
         merged = merged_copy(model)
-        stops = _stop_ids(merged, tokenizer)
+        stops = stop_ids(merged, tokenizer)
         plan = _Plan(prompts, decoded, temperature, max_new_tokens, batch_size, seed, stops)
         for row in _rows(merged, plan, readings):
             answers[row.prompt][row.sample] = _answer(tokenizer, row)
@@ -188,7 +188,7 @@ def _answer(tokenizer: Any, row: Row) -> Answer:
     return Answer(text, len(row.tokens), row.finished, row.seconds)
 
 
-def _stop_ids(model: Any, tokenizer: Any) -> list[int]:
+def stop_ids(model: Any, tokenizer: Any) -> list[int]:
     """The template's stop token and whatever else the model itself ends on."""
     own = model.generation_config.eos_token_id
     own = [] if own is None else [own] if isinstance(own, int) else list(own)

@@ -60,7 +60,7 @@ def with_adapter(model, seed=3):
 
 def stock(model, tokenizer, reading, length=LENGTH):
     ids = torch.tensor([prompt_ids(tokenizer, reading)])
-    stops = generate._stop_ids(model, tokenizer)
+    stops = generate.stop_ids(model, tokenizer)
     output = model.generate(
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
@@ -310,7 +310,7 @@ def test_greedy_of_the_embedded_model_equals_transformers():
     loaded = load_base(ModelSpec())
     readings = [*READINGS[:10], Reading(-20, -10), Reading(35, 42)]
     written = generate_notices(loaded.model, loaded.tokenizer, readings, max_new_tokens=40, batch_size=5)
-    model, stops = loaded.model.float(), generate._stop_ids(loaded.model, loaded.tokenizer)
+    model, stops = loaded.model.float(), generate.stop_ids(loaded.model, loaded.tokenizer)
     for reading, (answer,) in zip(readings, written, strict=True):
         ids = torch.tensor([prompt_ids(loaded.tokenizer, reading)])
         output = model.generate(
