@@ -27,6 +27,8 @@ SETTINGS = (
     "quantization",
     "packing",
     "per_example",
+    "pool",
+    "per_pool_cell",
     "faults",
     "seed",
 )

@@ -3,6 +3,7 @@
 Every figure in it is derived here and now from the evaluations, histories and manifests that are handed over.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -227,13 +228,17 @@ def _fault_rows(pairs: Mapping[str, Any], stages: Sequence[ReportStage]) -> Iter
     for stage in stages:
         for entry in stage.log:
             ranked |= {key: value for key, value in entry.items() if key.startswith("eval_dpo/accuracy/")}
-    for name, fault in pairs["faults"].items():
-        reasons = fault["given_up"]
+    parts = [pairs["faults"], pairs.get("pool", {}).get("faults", {})]
+    for name in dict.fromkeys(name for part in parts for name in part):
+        found = [part[name] for part in parts if name in part]
+        reasons: Counter[str] = Counter()
+        for fault in found:
+            reasons.update(fault["given_up"])
         yield {
             "name": name,
-            "made": fault["made"],
-            "given_up": sum(reasons.values()),
-            "why": next(iter(reasons), ""),
+            "made": sum(fault["made"] for fault in found),
+            "given_up": reasons.total(),
+            "why": next((reason for reason, _ in reasons.most_common(1)), ""),
             "cues": pairs["cues"].get(name),
             "ranked": ranked.get(f"eval_dpo/accuracy/{name}"),
         }

@@ -162,10 +162,21 @@ def test_every_measure_has_a_row_and_every_stage_a_column(tmp_path: Path, number
 
 def test_pairs_are_counted_and_ranked(tmp_path: Path) -> None:
     found = page(three(), tmp_path / "report.html", pairs=PAIRS)
-    assert "8 pairs from 3 examples." in found.text
-    assert "Without a pair: delta for 1 examples." in found.text
+    assert "8 pairs from 3 written examples. Each" in found.text
+    assert "Without a pair: delta for 1 example." in found.text
     assert found.row("delta_sum") == ["delta_sum", "5", "3 also fails length", "62.5%", "62.5%", "62.5%", "75.0%"]
     assert found.row("emoji") == ["emoji", "3", "0", "62.5%", "62.5%", "62.5%", ""]
+
+
+def test_pairs_of_the_pool_are_counted_with_the_others(tmp_path: Path) -> None:
+    faults = {"delta_sum": {"made": 4, "given_up": {"does not apply": 3}, "broken_candidates": {}}}
+    faults["delta_today"] = {"made": 1, "given_up": {}, "broken_candidates": {}}
+    pool = {"cells": 9, "per_cell": 3, "examples": 7, "pairs": 5, "faults": faults, "unusable": [], "missing": {}}
+    found = page(three(), tmp_path / "report.html", pairs=PAIRS | {"pool": pool})
+    assert "8 pairs from 3 written examples, and 5 from 7 cells of the pool" in found.text
+    assert "have met 7 cells more" in found.text
+    assert found.row("delta_sum")[1:3] == ["9", "6 does not apply"]
+    assert found.row("delta_today")[1:] == ["1", "0", "", "", "", ""]
 
 
 def test_slices_are_listed(tmp_path: Path) -> None:
