@@ -28,7 +28,7 @@ class Generation:
     samples: int = 1
     temperature: float = 0.0
     max_new_tokens: int = 96
-    batch_size: int = 64
+    batch_size: int = 128
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -54,7 +54,7 @@ class JudgedNotice:
         text: decoded, without special tokens.
         tokens: generated tokens, the stop token included.
         finished: whether a stop token came before the limit.
-        seconds: wall time of the batch divided by its rows.
+        seconds: its share of the wall time; a wait only when one notice was decoded at once.
         verdict: what the judge says of the text.
     """
 

@@ -62,7 +62,7 @@ class Cost:
     """What a notice costs.
 
     Attributes:
-        seconds_p50: median response time; a batch's wall time divided by its rows, so a wait only at batch size 1.
+        seconds_p50: median response time; a notice's share of the wall time, so a wait only at batch size 1.
         seconds_p95: 95th percentile of it.
         tokens: mean tokens of a notice, the stop token included.
         unfinished: notices cut off before a stop token came.
