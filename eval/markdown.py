@@ -101,7 +101,7 @@ def _facts(evaluation: Evaluation) -> list[list[str]]:
         ["base model", evaluation.model],
         ["stage", evaluation.stage],
         ["readings", size],
-        ["decoding", f"{how}, at most {generation.max_new_tokens} tokens, {generation.batch_size} rows at once"],
+        ["decoding", f"{how}, at most {generation.max_new_tokens} tokens, {generation.batch_size} at once"],
         ["rubric", f"{rubric.min_chars}-{rubric.max_chars} characters, sentences: {rubric.max_sentences}"],
         ["weights", evaluation.weights_hash[:12]],
         ["adapter", "none" if evaluation.adapter_hash is None else evaluation.adapter_hash[:12]],

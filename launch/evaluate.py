@@ -88,7 +88,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--samples", type=int, metavar="K", help="sample K notices a reading")
     parser.add_argument("--temperature", type=float, help="of sampling (default: 1 with --samples, else 0, greedy)")
     parser.add_argument("--seed", type=int, default=Generation.seed, help="of sampling")
-    parser.add_argument("--batch_size", type=int, default=Generation.batch_size, help="rows at once; 1 times a wait")
+    parser.add_argument(
+        "--batch_size",
+        type=int,
+        default=Generation.batch_size,
+        help="notices decoded at once; 1 measures a single request",
+    )
     parser.add_argument("--max_new_tokens", type=int, default=Generation.max_new_tokens, help="default: %(default)s")
     parser.add_argument("--against", type=Path, metavar="RUN", help="add a paired test against this run's evaluation")
     parser.add_argument(
