@@ -103,7 +103,7 @@ class Pipeline:
             "sft": ("SFT", self._sft),
             "sft_eval": ("evaluate after SFT", lambda bars: self._evaluate("sft", bars)),
             "pairs": ("make and verify the pairs", self._pairs),
-            "dpo": ("DPO", self._dpo),
+            "dpo": ("DPO, the reference's log-probs first", self._dpo),
             "dpo_eval": ("evaluate after DPO", lambda bars: self._evaluate("dpo", bars)),
             "report": ("write the report", self._report),
         }

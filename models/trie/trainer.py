@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from accelerate.utils import broadcast_object_list
 from torch.utils.data import Sampler
+from tqdm.auto import tqdm
 from trl import DPOTrainer
 
 from models.trie.check import CannotPackError, base_causal_model, check_trainer
@@ -103,7 +104,8 @@ def _reference(trainer: Any, dataset: Any, batch_size: int, cache: Path | None) 
     # rows of one prompt side by side, so that they meet in a batch
     order = sorted(range(len(dataset)), key=lambda row: (list(columns[0][row]), row))
     model.eval()
-    for start in range(0, len(order), batch_size):
+    starts = range(0, len(order), batch_size)
+    for start in tqdm(starts, desc="reference log-probs", unit="batch", disable=args.disable_tqdm):
         rows = order[start : start + batch_size]
         inputs = trainer._prepare_inputs(trainer.data_collator([dataset[row] for row in rows]))
         for values, side in zip(trainer.compute_ref_log_probs(model, inputs), (chosen, rejected), strict=True):
