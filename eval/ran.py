@@ -46,7 +46,7 @@ def environment() -> dict[str, Any]:
 def environment_facts(found: Mapping[str, Any]) -> Facts:
     """A line for each part of :func:`environment`."""
     facts = [("code", git_text(found.get("git")))]
-    facts += [(key.replace("_", " "), _text(value)) for key, value in found.get("hardware", {}).items()]
+    facts += [(key.replace("_gib", ", GiB"), _text(value)) for key, value in found.get("hardware", {}).items()]
     return [*facts, ("packages", ", ".join(f"{name} {version}" for name, version in found.get("packages", {}).items()))]
 
 
@@ -69,18 +69,23 @@ def stage_facts(run: Run | None, evaluation: Evaluation) -> Facts:
     ]
 
 
-def stage_remarks(run: Run) -> Iterator[str]:
-    """What a reader must know of a run, each as the end of a sentence.
+def stage_remarks(run: Run | None, evaluation: Evaluation) -> Iterator[str]:
+    """What a reader must know of a stage, without its name.
 
     Raises:
         models.runs.RunError: the manifest cannot be read.
     """
+    if evaluation.limited:
+        of = f"the {evaluation.split_size} readings of {evaluation.split}"
+        yield f"only the first {len(evaluation.records)} of {of} were taken."
+    if run is None:
+        return
     manifest = run.manifest
     git = manifest.get("git")
     if git is None:
-        yield "it ran outside a git checkout, so the state of the code is not known."
+        yield "ran outside a git checkout, so the state of the code is not known."
     elif git["dirty"]:
-        yield f"it ran on code with changes beyond commit {git['commit'][:12]}."
+        yield f"ran on code with changes beyond commit {git['commit'][:12]}."
     sunk = manifest.get("displacement")
     if sunk:
         yield (
@@ -110,7 +115,7 @@ def _run_facts(name: str, manifest: Mapping[str, Any]) -> Iterator[tuple[str, st
     yield "started", _time(manifest["started"])
     training = manifest.get("training")
     if training:
-        took = f"{training['steps']} steps, {training['epochs']:g} epochs in {duration(training['seconds'])}"
+        took = f"{training['steps']} steps, {training['epochs']:.3g} epochs in {duration(training['seconds'])}"
         best = training.get("best_checkpoint")
         yield "training", took if best is None else f"{took}; {best} was the best and is kept"
     recipe = manifest["recipe"]

@@ -179,13 +179,11 @@ def _change(before: ReportStage, after: ReportStage) -> Change:
 def _remarks(stages: Sequence[ReportStage], changes: Sequence[Change]) -> Iterator[str]:
     """What the evaluations and manifests themselves give to remark."""
     first = stages[0].evaluation
+    names: dict[str, list[str]] = {}
     for stage in stages:
-        made = stage.evaluation
-        if made.limited:
-            part = f"the first {len(made.records)} of the {made.split_size} readings of {made.split}"
-            yield f"{stage.name} wrote notices for {part} only."
-        if stage.run is not None:
-            yield from (f"{stage.name}: {remark}" for remark in stage_remarks(stage.run))
+        for remark in stage_remarks(stage.run, stage.evaluation):
+            names.setdefault(remark, []).append(stage.name)
+    yield from (f"{', '.join(said_of)}: {remark}" for remark, said_of in names.items())
     yield from (
         f"{change.name} was not tested against {change.before}: {change.reason}." for change in changes if change.reason
     )

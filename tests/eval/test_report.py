@@ -252,10 +252,9 @@ def test_links_lead_somewhere(tmp_path: Path) -> None:
         assert links == targets
 
 
-@pytest.mark.usefixtures("drawn")
 def test_the_same_input_gives_the_same_page(tmp_path: Path) -> None:
-    page(three()[2:], tmp_path / "one.html", pairs=PAIRS)
-    page(three()[2:], tmp_path / "two.html", pairs=PAIRS)
+    page(three(), tmp_path / "one.html", pairs=PAIRS)
+    page(three(), tmp_path / "two.html", pairs=PAIRS)
     assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
 
 
@@ -264,11 +263,17 @@ def test_remarks_of_the_caller_and_of_the_evaluations(tmp_path: Path) -> None:
     sft = replace(sft, evaluation=replace(sft.evaluation, split_size=200, rubric=Rubric(max_chars=80), device="gpu"))
     found = page([base, sft], tmp_path / "report.html", remarks=["Fewer steps than the full recipe."])
     assert "Fewer steps than the full recipe." in found.words
-    assert "SFT wrote notices for the first 5 of the 200 readings of test-mini only." in found.text
+    assert "SFT: only the first 5 of the 200 readings of test-mini were taken." in found.text
     assert "max_chars=80" in found.text
     assert "Response times of base and SFT come from different devices" in found.text
     assert found.row("overall")[3] == "not tested"
     assert sum(row[-1] == "not tested" for row in found.rows) == len(measure_order())
+
+
+def test_a_remark_on_several_stages_is_made_once(tmp_path: Path) -> None:
+    base, sft, _ = (replace(stage, evaluation=replace(stage.evaluation, split_size=9)) for stage in three())
+    found = page([base, sft], tmp_path / "report.html")
+    assert "base, SFT: only the first 5 of the 9 readings of test-mini were taken." in found.words
 
 
 def test_without_remarks_there_is_no_box_for_them(tmp_path: Path) -> None:
@@ -316,7 +321,7 @@ def test_a_run_tells_what_ran(tmp_path: Path) -> None:
     assert "data train file data/train.jsonl, train sha256 ffffffffffff, examples 302 code" in found.text
     assert "W&B offline, no W&B key was found: /w" in found.text
     assert "beta: 0.1 # <b>" in found.words
-    assert "DPO: it ran on code with changes beyond commit cccccccccccc." in found.words
+    assert "DPO: ran on code with changes beyond commit cccccccccccc." in found.words
     assert "DPO: at step 5 the chosen notices had become 6.2 nats less probable" in found.text
     assert "went on from checkpoint-3" in found.text
 
