@@ -156,6 +156,7 @@ def test_every_measure_has_a_row_and_every_stage_a_column(tmp_path: Path, number
         if measure != "length_group":
             assert len(found.row(measure)) == 1 + number + number - 1
     assert found.count("section", "card") == number
+    assert ("exact McNemar" in found.text) is (number > 1)
     assert found.count("div", "version") == 5 * number
     assert ("Pairs" in found.words) is False
 
