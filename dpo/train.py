@@ -22,7 +22,7 @@ from eval.callback import NoticeEvaluation
 from models.adapter import load_adapter
 from models.arguments import RunArguments
 from models.embedded import cache_root
-from models.load import Loaded, ModelSpec, load_base
+from models.load import Loaded, load_base, run_spec
 from models.processes import broadcast, wait_for_all
 from models.rows import preference_rows
 from models.runs import Run, RunError, file_hash, newest_run, open_run
@@ -70,14 +70,6 @@ def parent_run(settings: Settings) -> Run:
     if run.stage != "sft":
         raise RunError(f"run {sft} is a {run.stage} run; DPO goes on from an SFT run")
     return run
-
-
-def base_spec(parent: Run, trust_remote_code: bool) -> ModelSpec:
-    """How the SFT run loaded its base model; DPO loads it the same way."""
-    recipe = parent.manifest["recipe"]
-    return ModelSpec(
-        recipe["base_model"], recipe["base_revision"], trust_remote_code, recipe["quantization"], recipe["dtype"]
-    )
 
 
 def load_data(config: DpoConfig, parent: Run) -> DpoData:
@@ -174,7 +166,7 @@ def run_dpo(settings: Settings, callbacks: Sequence[TrainerCallback] = (), group
     parent = parent_run(settings)
     config.sft = str(parent.path)
     data = load_data(config, parent)
-    loaded = load_base(base_spec(parent, config.trust_remote_code))
+    loaded = load_base(run_spec(parent, config.trust_remote_code))
     stage = Stage(
         name="dpo",
         parts=settings.parts,
