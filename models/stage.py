@@ -5,6 +5,8 @@ Both stages hand over how their trainer is built; everything around it is here, 
 
 import dataclasses
 import json
+import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -24,7 +26,7 @@ from models.progress import ShortProgress
 from models.recipe import recipe_text, resolved
 from models.runs import Run, RunError, create_run, finish_run, last_checkpoint, open_unfinished
 from models.template import template_hash
-from models.tracking import described, finish_tracking, start_tracking
+from models.tracking import check_mode, described, finish_tracking, start_tracking, trainer_callback
 
 HISTORY = "history.json"
 """What the trainer logged, line by line, in the run's directory."""
@@ -64,7 +66,7 @@ def fit(
     """Train, save the adapter and finish the run.
 
     When training stops early, by an error, a full disk or Ctrl-C, the run stays unfinished and the error carries a note
-    that says how to go on from the last checkpoint.
+    that says how to go on from the last checkpoint. A run whose training never began leaves nothing behind.
 
     Args:
         stage: what is trained.
@@ -75,9 +77,11 @@ def fit(
     Raises:
         RunError: the run to resume is finished, missing, or was started with another recipe.
         OSError: a file cannot be written.
+        ValueError: ``WANDB_MODE`` is no mode.
     """
+    check_mode(os.environ)
     run = Run(Path(broadcast(lambda: str(_open(stage, loaded).path))))
-    tracking = None
+    tracking, began = None, bool(stage.run.resume)
     try:
         trainer = build(run)
         _make_quiet(trainer)
@@ -90,9 +94,10 @@ def fit(
                 tags=(loaded.spec.name, stage.name),
             )
             trainer.args.report_to = tracking.report_to
-            _attach_wandb(trainer, tracking.report_to)
+            if tracking.report_to:
+                trainer.add_callback(trainer_callback())
         checkpoint = last_checkpoint(run) if stage.run.resume else None
-        started = time.monotonic()
+        began, started = True, time.monotonic()
         outcome = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         wait_for_all()
         if is_main():
@@ -115,8 +120,15 @@ def fit(
     except BaseException as error:
         if tracking is not None:
             finish_tracking(tracking, failed=True)
-        error.add_note(f"the run is unfinished; go on with: launch/{stage.name}.py --resume {run.path}")
-        raise
+        if not began:
+            if is_main():
+                shutil.rmtree(run.path, ignore_errors=True)
+            raise
+        told = (_full_disk(error, run) if isinstance(error, RuntimeError) else None) or error
+        told.add_note(f"the run is unfinished; go on with: launch/{stage.name}.py --resume {run.path}")
+        if told is error:
+            raise
+        raise told from error
     if tracking is not None:
         finish_tracking(tracking)
     wait_for_all()
@@ -162,12 +174,11 @@ def _make_quiet(trainer: Any) -> None:
         trainer.add_callback(ShortProgress)
 
 
-def _attach_wandb(trainer: Any, report_to: list[str]) -> None:
-    """Add transformers' W&B callback, which takes the W&B run that is already there."""
-    if report_to:
-        from transformers.integrations import WandbCallback
-
-        trainer.add_callback(WandbCallback)
+def _full_disk(error: RuntimeError, run: Run) -> OSError | None:
+    """What torch's way of saying that a file cannot be written means; None when it says something else."""
+    if "iostream error" not in str(error) and "inline_container" not in str(error):
+        return None
+    return OSError(f"a checkpoint in {run.checkpoints} cannot be written; is the disk full? ({error})")
 
 
 def _name(checkpoint: str | None) -> str | None:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from transformers import TrainerCallback
+
 from models.arguments import TrackingMode
 from models.runs import Run
 
@@ -53,11 +55,8 @@ def resolve_mode(wanted: TrackingMode, environment: Mapping[str, str]) -> tuple[
     """
     if wanted != "auto":
         return wanted, "as the recipe says"
-    said = environment.get("WANDB_MODE", "").strip().lower()
+    said = check_mode(environment)
     if said:
-        said = {"run": "online", "dryrun": "offline"}.get(said, said)
-        if said not in _MODES:
-            raise ValueError(f"WANDB_MODE is {said!r}: expected one of {', '.join(_MODES)}")
         return said, "as WANDB_MODE says"
     host = environment.get("WANDB_BASE_URL") or _default_host()
     if not _has_key(host, environment):
@@ -65,6 +64,19 @@ def resolve_mode(wanted: TrackingMode, environment: Mapping[str, str]) -> tuple[
     if not _answers(host):
         return "offline", f"{host} does not answer"
     return "online", "a W&B key was found"
+
+
+def check_mode(environment: Mapping[str, str]) -> str | None:
+    """What ``WANDB_MODE`` says, if anything.
+
+    Raises:
+        ValueError: it is no mode.
+    """
+    said = environment.get("WANDB_MODE", "").strip().lower()
+    said = {"run": "online", "dryrun": "offline"}.get(said, said)
+    if said and said not in _MODES:
+        raise ValueError(f"WANDB_MODE is {said!r}: expected one of {', '.join(_MODES)}")
+    return said or None
 
 
 def start_tracking(
@@ -119,7 +131,7 @@ def start_tracking(
                 ),
                 **options,
             )
-        except (wandb.errors.Error, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever ails W&B, the training goes on
             wandb.teardown()
             tracking.reason = f"W&B could not start: {' '.join(str(error).split())}"
             tracking.mode = "offline" if attempt != "offline" else "disabled"
@@ -156,16 +168,49 @@ def finish_tracking(tracking: Tracking, *, failed: bool = False) -> None:
     """Close the W&B run and print, once, how to send an offline one."""
     if tracking.wandb_run is None:
         return
-    import wandb
-
     folder = tracking.folder
     try:
         tracking.wandb_run.finish(exit_code=1 if failed else 0)
-    except (wandb.errors.Error, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - see start_tracking
         print(f"ondo: W&B could not finish ({error}); its files are in {folder}", file=sys.stderr)
     if tracking.mode == "offline":
         print(f"ondo: to send this run to W&B: wandb sync {folder}", file=sys.stderr)
     tracking.wandb_run = None
+
+
+def trainer_callback() -> TrainerCallback:
+    """transformers' W&B callback, which takes the W&B run that is already there; a failure in it is told, once."""
+    from transformers.integrations import WandbCallback
+
+    return _Guarded(WandbCallback())
+
+
+class _Guarded(TrainerCallback):
+    """Hands the events W&B's callback knows on to it, until one fails."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        self._hand_on("on_train_begin", args, state, control, more)
+
+    def on_log(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        self._hand_on("on_log", args, state, control, more)
+
+    def on_save(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        self._hand_on("on_save", args, state, control, more)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+        self._hand_on("on_train_end", args, state, control, more)
+
+    def _hand_on(self, event: str, args: Any, state: Any, control: Any, more: dict[str, Any]) -> None:
+        if self._inner is None:
+            return
+        try:
+            getattr(self._inner, event)(args, state, control, **more)
+        except Exception as error:  # noqa: BLE001 - see start_tracking
+            self._inner = None
+            print(f"ondo: W&B failed ({error}); the training goes on without it", file=sys.stderr)
 
 
 def _say(tracking: Tracking) -> None:
