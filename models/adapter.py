@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from data.files import write_atomic
 from models.load import Loaded
 from models.template import template_hash
@@ -41,7 +43,7 @@ def load_adapter(loaded: Loaded, folder: Path, *, trainable: bool = False) -> An
     check_identity(loaded, folder)
     try:
         model = PeftModel.from_pretrained(loaded.model, str(folder), is_trainable=trainable)
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
         raise AdapterError(f"adapter {folder} does not fit {loaded.spec.name}: {error}") from error
     return model if trainable else model.eval()
 
@@ -56,14 +58,13 @@ def check_identity(loaded: Loaded, folder: Path) -> None:
         raise AdapterError(f"no adapter in {folder}: adapter_config.json is missing")
     path = folder / IDENTITY
     if not path.is_file():
-        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-        base = config.get("base_model_name_or_path")
+        base = _read(folder / "adapter_config.json", "base_model_name_or_path")["base_model_name_or_path"]
         if base != loaded.model.name_or_path:
             raise AdapterError(
                 f"adapter {folder} was trained on {base!r}, not on {loaded.spec.name!r}: load that model"
             )
         return
-    identity = json.loads(path.read_text(encoding="utf-8"))
+    identity = _read(path, "weights_hash", "base_model", "template_hash")
     if identity["weights_hash"] != loaded.weights_hash:
         raise AdapterError(
             f"adapter {folder} was trained on {identity['base_model']!r} (weights {identity['weights_hash'][:12]}), "
@@ -71,3 +72,15 @@ def check_identity(loaded: Loaded, folder: Path) -> None:
         )
     if identity["template_hash"] != template_hash(loaded.tokenizer):
         raise AdapterError(f"adapter {folder} was trained with another chat template than {loaded.spec.name!r} has now")
+
+
+def _read(path: Path, *needed: str) -> dict[str, Any]:
+    """A JSON object that has the keys needed."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise AdapterError(f"{path} is damaged: {error}") from error
+    missing = [key for key in needed if not isinstance(content, dict) or key not in content]
+    if missing:
+        raise AdapterError(f"{path} is damaged: it has no {', '.join(missing)}")
+    return dict(content)
