@@ -46,7 +46,7 @@ def against_heat(m: Morphemes) -> str | None:
 
 
 def _cold_noun(m: Morphemes, k: int) -> bool:
-    form, after = m.forms[k], m.forms[k + 1] if k + 1 < len(m) else ""
+    form, after = m.forms[k], m.forms[k + 1] if k + 1 < m.size else ""
     if form == "동상":
         return after not in _BY_STATUE and any(m.forms[j] in words.FROSTBITE for j in range(k + 1, m.clause_end(k)))
     if form == "코트" and k and (m.forms[k - 1] in _SPORTS or after in ("에서", "바닥")):
@@ -63,7 +63,7 @@ def _cold_verb(m: Morphemes, k: int) -> bool:
     if form in ("얼", "꽁꽁"):
         return any(
             m.forms[j] in ("길", "손", "발", "손발", "귀", "바닥", "계단") for j in range(m.clause_start(k), k)
-        ) and any(m.forms[j] in ("조심", "주의", "수") for j in range(k + 1, min(len(m), k + 8)))
+        ) and any(m.forms[j] in ("조심", "주의", "수") for j in range(k + 1, min(m.size, k + 8)))
     return not negated(m, k) or form in ("미끄러지", "미끄럽")
 
 
@@ -72,14 +72,14 @@ def _dressed(m: Morphemes, k: int) -> bool:
     rest = m.forms[k + 1 : k + 4]
     if "게" in rest or (m.forms[k] in ("든든", "단단") and "히" in rest):
         then = k + 1 + rest.index("게") if "게" in rest else k + 1
-        for step in range(then + 1, min(then + 6, len(m))):
+        for step in range(then + 1, min(then + 6, m.size)):
             form, tag = m.forms[step], m.tags[step]
-            if tag[0] == "V" or (tag == "NNG" and step + 1 < len(m) and m.tags[step + 1] == "XSV"):
+            if tag[0] == "V" or (tag == "NNG" and step + 1 < m.size and m.tags[step + 1] == "XSV"):
                 if form in words.WELCOMING or form in words.UNWELCOME_HAIR:
                     return False
                 return form in words.WEAR and not negated(m, step)
         return False
-    for step in range(k + 1, min(k + 6, len(m))):
+    for step in range(k + 1, min(k + 6, m.size)):
         if m.tags[step][0] == "N":
             return m.forms[step] in words.CLOTHES and m.forms[k] != "시원" and advised(m, step)
         if m.tags[step] not in ("XSA", "ETM", "SP", "MAG"):
@@ -124,7 +124,7 @@ def _part_start(m: Morphemes, k: int) -> int:
 
 def _acts(m: Morphemes, k: int) -> bool:
     """Whether a noun of action is done or asked for: ``주의하``, ``주의를 부탁``, ``자제 바랍니다``."""
-    return k + 1 >= len(m) or m.tags[k + 1] not in ("NNB", "XSN", "NNP")
+    return k + 1 >= m.size or m.tags[k + 1] not in ("NNB", "XSN", "NNP")
 
 
 def _lingering(m: Morphemes, k: int) -> bool:
@@ -173,9 +173,9 @@ def _to_drink(m: Morphemes, k: int) -> bool:
     """Water for people: a word of its own with a word of drinking or carrying in its clause or the next."""
     if m.starts[k] and m.text[m.starts[k] - 1] not in " '\"(":
         return False
-    if k + 1 < len(m) and m.tags[k + 1] in ("NNG", "XSN") and m.starts[k + 1] == m.ends[k]:
+    if k + 1 < m.size and m.tags[k + 1] in ("NNG", "XSN") and m.starts[k + 1] == m.ends[k]:
         return m.forms[k + 1] in ("병", "통", "컵")
-    for step in range(k + 1, min(k + 9, len(m))):
+    for step in range(k + 1, min(k + 9, m.size)):
         if m.forms[step] in ("위", "밑", "속", "가", "소리", "빛", "결", "길", "주", "뿌리", "흐르", "맑"):
             return False
         if m.forms[step] in words.DRINKING:
@@ -193,12 +193,12 @@ def _rests(m: Morphemes, k: int) -> bool:
     if k and m.tags[k - 1] == "MAG" and m.forms[k - 1] in ("안", "못"):
         return False
     return not (
-        k + 2 < len(m) and m.forms[k + 1] == "는" and m.forms[k + 2] in ("날", "시간", "주말", "토요일", "일요일")
+        k + 2 < m.size and m.forms[k + 1] == "는" and m.forms[k + 2] in ("날", "시간", "주말", "토요일", "일요일")
     )
 
 
 def _cool_place(m: Morphemes, k: int) -> bool:
-    for step in range(k + 1, min(k + 5, len(m))):
+    for step in range(k + 1, min(k + 5, m.size)):
         if m.tags[step][0] == "N":
             return (
                 m.forms[step] in words.COOL_PLACE

@@ -96,7 +96,7 @@ def _alike(m: Morphemes, k: int) -> bool:
 def _without(m: Morphemes, k: int) -> bool:
     if m.tags[k][0] == "V":
         return negated(m, k)
-    following = [step for step in range(k + 1, min(k + 5, len(m))) if m.tags[step][0] in "VM"]
+    following = [step for step in range(k + 1, min(k + 5, m.size)) if m.tags[step][0] in "VM"]
     return bool(following) and (m.forms[following[0]] in ("없", "없이") or negated(m, following[0]))
 
 
@@ -115,15 +115,11 @@ def direction(m: Morphemes, found: list[Figure], yesterday: int, today: int) -> 
 def _claims(m: Morphemes, found: list[Figure]) -> list[tuple[int, bool]]:
     """Every claimed change: 1 for up, -1 for down, and whether it compares with another time than yesterday."""
     claims: list[tuple[int, bool]] = []
-    compared: dict[int, list[str]] = {}
     relevant = words.UP_ | words.DOWN_ | words.WARM_ | words.COLD_ | words.HOT_NOUN_ | words.COLD_NOUN_
     for k, marks in enumerate(m.marks):
         if not marks & relevant and m.forms[k] not in words.RELENT:
             continue
-        number = m.clause[k]
-        if number not in compared:
-            compared[number] = standards(m, k)
-        against = compared[number]
+        against = standards(m, k)
         sign = _sign(m, found, k, against)
         if sign:
             of_yesterday = head(m, k) in words.YESTERDAY or _of_yesterday(m, k)
@@ -135,7 +131,7 @@ def _claims(m: Morphemes, found: list[Figure]) -> list[tuple[int, bool]]:
 def _of_yesterday(m: Morphemes, k: int) -> bool:
     """``어제가 7도 높았``: yesterday is the subject of the comparison."""
     for step in range(k - 1, m.clause_start(k), -1):
-        if m.tags[step] in ("VA", "VV", "XR", "MAJ"):
+        if m.tags[step] in ("VA", "VV", "XR", "MAJ") or (m.tags[step] == "JKB" and m.forms[step] in ("로", "에서")):
             return False
         if m.tags[step] in ("JKS", "JX") and any(f in words.YESTERDAY for f in m.forms[max(0, step - 2) : step]):
             return True
@@ -164,13 +160,15 @@ def _sign(m: Morphemes, found: list[Figure], k: int, against: list[str]) -> int:
 
 
 def _same_stretch(m: Morphemes, figure: Figure, k: int) -> bool:
-    return figure.after <= k and m.clause[min(figure.first, len(m) - 1)] == m.clause[k]
+    return figure.after <= k and m.clause[min(figure.first, m.size - 1)] == m.clause[k]
 
 
 def _moves_temperature(m: Morphemes, found: list[Figure], k: int, measured: bool, against: list[str]) -> bool:
     """Whether a word of rise or fall is said of the temperature, not of a hill, a voice, leaves or the sky."""
     if m.tags[k] == "NNG" and not (measured or against or _predicative(m, k)):
-        return any(f.role == "change" and _told_of(m, f, k) for f in found)
+        return any(
+            f.role == "change" and (_told_of(m, f, k) or (len(m.forms[k]) > 1 and 0 < k - f.after < 5)) for f in found
+        )
     modified = head(m, k)
     if modified in words.YESTERDAY and "today" not in against:
         return measured and m.forms[k] in words.STATE_OF_HEIGHT
@@ -188,13 +186,13 @@ def _moves_temperature(m: Morphemes, found: list[Figure], k: int, measured: bool
         return False
     if m.forms[k] in words.STATE_OF_HEIGHT and not becomes(m, k):
         return False
-    told = any(m.clause[min(f.first, len(m) - 1)] == m.clause[k] and f.after <= k for f in found)
+    told = any(m.clause[min(f.first, m.size - 1)] == m.clause[k] and f.after <= k for f in found)
     return told or any(noun in words.TEMPERATURE for noun in of)
 
 
 def _told_of(m: Morphemes, figure: Figure, k: int) -> bool:
     """``오름폭이 6도``, ``상승 폭은 6도``: the noun at ``k`` names the change that the figure behind it measures."""
-    return figure.first > k and m.clause[min(figure.first, len(m) - 1)] == m.clause[k]
+    return figure.first > k and m.clause[min(figure.first, m.size - 1)] == m.clause[k]
 
 
 def _index(m: Morphemes, form: str, before: int) -> int:
@@ -202,7 +200,7 @@ def _index(m: Morphemes, form: str, before: int) -> int:
 
 
 def _predicative(m: Morphemes, k: int) -> bool:
-    return k + 1 < len(m) and m.tags[k + 1] in ("XSV", "XSA")
+    return k + 1 < m.size and m.tags[k + 1] in ("XSV", "XSA")
 
 
 def _feels_change(m: Morphemes, k: int, measured: bool, against: list[str]) -> bool:
@@ -247,7 +245,7 @@ def _relief(m: Morphemes, k: int) -> int:
 def _feared(m: Morphemes, k: int) -> int:
     """The direction of ``추위가 심해졌``, ``더위가 기승을``; what gives way is judged at its verb."""
     sign = 1 if m.marks[k] & words.HOT_NOUN_ else -1
-    if not (k + 1 < len(m) and m.tags[k + 1] in ("JKS", "JX")):
+    if not (k + 1 < m.size and m.tags[k + 1] in ("JKS", "JX")):
         return 0
     for step in range(k + 2, min(k + 7, m.clause_end(k))):
         if m.forms[step] in words.INTENSIFY:

@@ -8,12 +8,12 @@ def becomes(m: Morphemes, index: int) -> bool:
     """Whether the adjective at ``index`` is a change: ``추워지``, ``포근해지``."""
     if m.forms[index].endswith(("워지", "해지", "아지")):
         return True
-    return any(m.forms[k] == "지" and m.tags[k] == "VX" for k in range(index + 1, min(index + 4, len(m))))
+    return any(m.forms[k] == "지" and m.tags[k] == "VX" for k in range(index + 1, min(index + 4, m.size)))
 
 
 def compares_at(m: Morphemes, k: int) -> bool:
     """Whether a phrase of comparison follows a noun at ``k``: 보다, 에 비해, 와 비교하면, 대비, 와 달리."""
-    for step in range(k, min(k + 4, len(m))):
+    for step in range(k, min(k + 4, m.size)):
         form = m.forms[step]
         if form == "보다" or (form in words.COMPARING and (step > k or form == "대비")):
             return True
@@ -24,14 +24,24 @@ def compares_at(m: Morphemes, k: int) -> bool:
 
 def standards(m: Morphemes, index: int) -> list[str]:
     """What the clause of ``index`` compares with: ``yesterday``, ``today`` or ``other``."""
+    number = m.clause[index]
+    if number not in m.compared:
+        m.compared[number] = _standards(m, m.bounds[number], m.bounds[number + 1])
+    return m.compared[number]
+
+
+def _standards(m: Morphemes, start: int, end: int) -> list[str]:
     found: list[str] = []
-    start, end = m.clause_start(index), m.clause_end(index)
     for k in range(start, end):
         form = m.forms[k]
-        if (form == "보다" and m.tags[k] == "JKB") or (form in words.COMPARING and m.tags[k][0] in "VNM"):
+        if form == "보다":
+            if m.tags[k] == "JKB":
+                found.append(_standard(m, start, k))
+        elif form == "하루":
+            if m.forms[k + 1 : k + 2] and m.forms[k + 1] in ("만", "새", "사이", "전", "만에"):
+                found.append("yesterday")
+        elif form in words.COMPARING and m.tags[k][0] in "VNM":
             found.append(_standard(m, start, k))
-        elif form == "하루" and any(f in ("만", "새", "사이", "전", "만에") for f in m.forms[k + 1 : k + 2]):
-            found.append("yesterday")
     return [standard for standard in found if standard]
 
 

@@ -1,6 +1,7 @@
 """The figures of a text: their values, and whether each stands for the change, for a day or for another time."""
 
 import re
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import Literal
 
@@ -76,13 +77,7 @@ def figures(text: str, m: Morphemes) -> list[Figure]:
 
 
 def _span(m: Morphemes, start: int, end: int) -> tuple[int, int]:
-    first = 0
-    while first < len(m) and m.ends[first] <= start:
-        first += 1
-    after = first
-    while after < len(m) and m.starts[after] < end:
-        after += 1
-    return first, after
+    return bisect_right(m.ends, start), bisect_left(m.starts, end)
 
 
 def _role(m: Morphemes, first: int, after: int, signed: bool, size: bool) -> Role:
@@ -99,13 +94,13 @@ def _role(m: Morphemes, first: int, after: int, signed: bool, size: bool) -> Rol
 def _told_as_temperature(m: Morphemes, after: int) -> bool:
     """``10도로``, ``10도에서``, ``10도였``: what follows makes a temperature of the figure."""
     k = after
-    while k < len(m) and (m.forms[k] in words.ABOUT and m.tags[k] != "VCP"):
+    while k < m.size and (m.forms[k] in words.ABOUT and m.tags[k] != "VCP"):
         k += 1
-    if k >= len(m) or _as_much_as(m, k):
+    if k >= m.size or _as_much_as(m, k):
         return False
     form, tag = m.forms[k], m.tags[k]
     if tag == "JKB" and m.forms[k - 1] in ("안팎", "내외"):
-        return not (k + 1 < len(m) and m.marks[k + 1] & (words.UP_ | words.DOWN_))
+        return not (k + 1 < m.size and m.marks[k + 1] & (words.UP_ | words.DOWN_))
     if tag == "JKB":
         return form in ("로", "으로", "에서", "에", "까지", "보다", "와", "과")
     if tag == "JX":
@@ -121,7 +116,8 @@ def _as_much_as(m: Morphemes, k: int) -> bool:
 
 
 def _gap_near(m: Morphemes, start: int, reach: int) -> bool:
-    return any(m.marks[k] & words.GAP_ and m.tags[k][0] in "NV" for k in range(start, min(start + reach, len(m))))
+    nouns = words.GAP_ | words.UP_ | words.DOWN_
+    return any(m.marks[k] & nouns and m.tags[k] == "NNG" for k in range(start, min(start + reach, m.size)))
 
 
 def _is_change(m: Morphemes, first: int, after: int) -> bool:
@@ -129,12 +125,12 @@ def _is_change(m: Morphemes, first: int, after: int) -> bool:
     if _told_as_gap(m, first):
         return True
     k = after
-    while k < len(m) and m.forms[k] in words.ABOUT and m.tags[k] not in ("VV", "VX"):
+    while k < m.size and m.forms[k] in words.ABOUT and m.tags[k] not in ("VV", "VX"):
         k += 1
     if _as_much_as(m, k):
         k += 2
-    if k < len(m) and m.tags[k] in ("VCP", "VCN") and m.forms[k] == "이":
-        return k + 1 < len(m) and m.forms[k + 1] in ("라는", "라", "나") and _gap_near(m, k + 2, 3)
+    if k < m.size and m.tags[k] in ("VCP", "VCN") and m.forms[k] == "이":
+        return k + 1 < m.size and m.forms[k + 1] in ("라는", "라", "나") and _gap_near(m, k + 2, 4)
     if _told_as_temperature(m, after):
         return _gap_near(m, k, 4) and m.forms[k] in ("의", "에", "와", "과") and m.forms[k] != "에"
     measure = _measured(m, k)
@@ -147,7 +143,7 @@ def _is_change(m: Morphemes, first: int, after: int) -> bool:
 
 def _told_as_gap(m: Morphemes, first: int) -> bool:
     """Whether the figure is told of a change named before it: ``차이는 6도``, ``오름폭이 하루 만에 6도``."""
-    for k in range(first - 2, m.clause_start(min(first, len(m) - 1)) - 1, -1):
+    for k in range(first - 2, m.clause_start(min(first, m.size - 1)) - 1, -1):
         if m.marks[k] & words.GAP_ and m.tags[k] == "NNG" and m.tags[k + 1] in ("JX", "JKS"):
             return True
         if m.tags[k] == "SN":
@@ -161,7 +157,7 @@ _PASSED = frozenset(("MAG", "MM", "JX", "JKS", "JKO", "SP", "SSO", "SSC", "SS", 
 def _measured(m: Morphemes, k: int) -> int | None:
     """The word of change that follows at ``k``, adverbs, particles and a subject for the temperature passed over."""
     change = words.UP_ | words.DOWN_ | words.GAP_ | words.WARM_ | words.COLD_
-    for step in range(k, min(k + 9, len(m))):
+    for step in range(k, min(k + 9, m.size)):
         form, tag = m.forms[step], m.tags[step]
         if form in words.RELENT and tag[0] in "VN" and form not in ("주춤",):
             return step
@@ -171,7 +167,7 @@ def _measured(m: Morphemes, k: int) -> int | None:
             continue
         if (
             tag in ("XR", "VA")
-            and step + 2 < len(m)
+            and step + 2 < m.size
             and m.forms[step + 1] in ("하", "게")
             and "게" in m.forms[step + 1 : step + 3]
         ):
@@ -209,8 +205,8 @@ def _comparative(m: Morphemes, first: int, measure: int) -> bool:
 def _bound(m: Morphemes, first: int, after: int) -> Role:
     """The day or hour that the figure is told of, by the nearest word of time in its clause or behind ``10도였던``."""
     k = after
-    if (k < len(m) and m.tags[k] == "VCP") or (k < len(m) and m.forms[k] in ("에", "까지", "로", "에서")):
-        for step in range(k, min(k + 7, len(m) - 1)):
+    if (k < m.size and m.tags[k] == "VCP") or (k < m.size and m.forms[k] in ("에", "까지", "로", "에서")):
+        for step in range(k, min(k + 7, m.size - 1)):
             if m.tags[step] == "ETM":
                 nxt = m.forms[step + 1]
                 if nxt in words.YESTERDAY:
@@ -220,7 +216,7 @@ def _bound(m: Morphemes, first: int, after: int) -> Role:
                 break
             if m.tags[step] in ("EC", "EF", "SN", "SP"):
                 break
-    for step in range(first - 1, m.clause_start(min(first, len(m) - 1)) - 1, -1):
+    for step in range(first - 1, m.clause_start(min(first, m.size - 1)) - 1, -1):
         form, tag = m.forms[step], m.tags[step]
         if form in words.YESTERDAY:
             if m.forms[step + 1] in ("보다", "대비") or compares_at(m, step + 1):

@@ -39,11 +39,11 @@ def objects(m: Morphemes, index: int) -> list[str]:
 def ending(m: Morphemes, index: int) -> int | None:
     """Index of the ending of the predicate whose stem stands at ``index``, auxiliaries passed over."""
     k = index + 1
-    while k < len(m):
+    while k < m.size:
         tag = m.tags[k]
         if (
             tag in ("EP", "XSA", "XSV", "VX", "JX")
-            or (tag == "EC" and k + 1 < len(m) and m.tags[k + 1] == "VX")
+            or (tag == "EC" and k + 1 < m.size and m.tags[k + 1] == "VX")
             or (tag == "EC" and m.forms[k] == "지" and _negation_near(m, k))
             or tag == "VCP"
         ):
@@ -64,19 +64,19 @@ def head(m: Morphemes, index: int, reach: int = _REACH) -> str | None:
         return None
     k = end + 1
     if m.tags[end] == "EC" and m.forms[end] in ("고", "으며", "며", "으면서", "면서"):  # 따뜻하고 맑은 날
-        while k < len(m) and m.tags[k] in ("MAG", "NNG", "JKS", "JX", "SP") and k < end + 4:
+        while k < m.size and m.tags[k] in ("MAG", "NNG", "JKS", "JX", "SP") and k < end + 4:
             k += 1
-        if k < len(m) and m.tags[k] in ("VA", "XR"):
+        if k < m.size and m.tags[k] in ("VA", "XR"):
             return head(m, k, reach - 1)
         return None
     if m.tags[end] != "ETM":
         return None
-    while k < len(m) and m.tags[k] in ("MM", "MAG", "SP", "SS", "SSO"):
+    while k < m.size and m.tags[k] in ("MM", "MAG", "SP", "SS", "SSO"):
         k += 1
-    if k < len(m) and m.tags[k] in ("VA", "XR"):
+    if k < m.size and m.tags[k] in ("VA", "XR"):
         return head(m, k, reach - 1)
     noun = None
-    while k < len(m) and (m.tags[k][0] == "N" or m.tags[k] in ("XSN", "XPN", "SN")):
+    while k < m.size and (m.tags[k][0] == "N" or m.tags[k] in ("XSN", "XPN", "SN")):
         if noun is None or m.forms[k] not in words.RELATIONAL:
             noun = m.forms[k]
         k += 1
@@ -84,7 +84,7 @@ def head(m: Morphemes, index: int, reach: int = _REACH) -> str | None:
 
 
 def _negation_near(m: Morphemes, index: int) -> bool:
-    return any(m.forms[k] in words.NEGATING for k in range(index + 1, min(index + 3, len(m))))
+    return any(m.forms[k] in words.NEGATING for k in range(index + 1, min(index + 3, m.size)))
 
 
 def negated(m: Morphemes, index: int, reach: int = _REACH) -> bool:
@@ -94,14 +94,14 @@ def negated(m: Morphemes, index: int, reach: int = _REACH) -> bool:
     if index and m.tags[index - 1] == "MAG" and m.forms[index - 1] in ("안", "못"):
         return True
     k = index + 1
-    while k < len(m) and m.tags[k] in ("XSV", "XSA", "EP", "VCP"):
+    while k < m.size and m.tags[k] in ("XSV", "XSA", "EP", "VCP"):
         k += 1
-    if k >= len(m):
+    if k >= m.size:
         return False
     form, tag = m.forms[k], m.tags[k]
     if tag == "EC" and form == "지":
         return _negation_near(m, k)
-    if tag == "EC" and k + 1 < len(m):
+    if tag == "EC" and k + 1 < m.size:
         if m.tags[k + 1] == "VX":
             return negated(m, k + 1, reach - 1)
         if form in _SERIAL:  # 입고 공원에 나오지 마세요
@@ -122,7 +122,7 @@ def negated(m: Morphemes, index: int, reach: int = _REACH) -> bool:
 def _told_not_to(m: Morphemes, index: int) -> bool:
     """Whether the verb at ``index`` stands with 지 말 or 지 않, auxiliaries passed over."""
     k = index + 1
-    while k < len(m) and (m.tags[k] in ("XSV", "EP", "VX") or (m.tags[k] == "EC" and m.tags[k + 1 : k + 2] == ["VX"])):
+    while k < m.size and (m.tags[k] in ("XSV", "EP", "VX") or (m.tags[k] == "EC" and m.tags[k + 1 : k + 2] == ["VX"])):
         if m.forms[k] == "지" and _negation_near(m, k):
             return True
         k += 1
@@ -132,9 +132,9 @@ def _told_not_to(m: Morphemes, index: int) -> bool:
 def _denied_noun(m: Morphemes, index: int, against: frozenset[str], reach: int) -> bool:
     """Whether the noun at ``index`` is denied: ``입을 필요는 없``, ``좋은 날이 아니``, ``입는 것은 피하``."""
     k = index + 1
-    while k < len(m) and (m.tags[k][0] in "JN" or m.tags[k] in ("MAG", "XSN")) and m.forms[k] != "없이":
+    while k < m.size and (m.tags[k][0] in "JN" or m.tags[k] in ("MAG", "XSN")) and m.forms[k] != "없이":
         k += 1
-    if k >= len(m):
+    if k >= m.size:
         return False
     form = m.forms[k]
     if form in ("없", "없이", "아니"):
@@ -146,11 +146,11 @@ def _denied_noun(m: Morphemes, index: int, against: frozenset[str], reach: int) 
 
 def _next_predicate(m: Morphemes, index: int) -> int | None:
     """The predicate that governs what stands before ``index``: the next verb, adjective or negating word."""
-    for k in range(index, min(len(m), index + 24)):
+    for k in range(index, min(m.size, index + 24)):
         form, tag = m.forms[k], m.tags[k]
         if tag in _PREDICATES or (tag == "MAG" and form == "없이") or (tag[0] == "N" and form == "대신"):
             return k
-        if tag == "XR" or (tag == "NNG" and k + 1 < len(m) and m.tags[k + 1] in ("XSV", "XSA")):
+        if tag == "XR" or (tag == "NNG" and k + 1 < m.size and m.tags[k + 1] in ("XSV", "XSA")):
             return k
         if tag in ("SF", "EF"):
             return None
@@ -168,7 +168,9 @@ def advised(m: Morphemes, index: int) -> bool:
         return False
     k = _next_predicate(m, index + 1)
     if k is None:
-        return not (index + 1 < len(m) and m.forms[index + 1] in ("금지", "금물", "불필요"))
+        return not (index + 1 < m.size and m.forms[index + 1] in ("금지", "금물", "불필요"))
+    if m.forms[k] == "같" and m.tags[k + 1 : k + 2] == ["ETM"]:  # 목도리 같은 것은 두고
+        k = _next_predicate(m, k + 2) or k
     form = m.forms[k]
     if form in ("대신", "말고"):
         return False
@@ -197,7 +199,7 @@ def _refuses(m: Morphemes, k: int) -> bool:
     """Whether a word of refusal is one here: ``두고`` is, ``챙겨 두`` and ``쉬어 가`` are not."""
     form, tag = m.forms[k], m.tags[k]
     if form == "쉬":
-        return k + 1 < len(m) and m.forms[k + 1] == "게"
+        return k + 1 < m.size and m.forms[k + 1] == "게"
     return not (form in ("두", "놓", "버리") and tag == "VX")
 
 
@@ -217,12 +219,12 @@ _ON_THE_WAY = frozenset(("고", "어", "어서", "아", "아서", "지", "게", 
 
 def _harms(m: Morphemes, k: int) -> bool:
     """Whether doing what stands at ``k`` leads to harm: ``얇게 입고 나오면 춥``, ``끼지 않은 채 걸으면 위험``."""
-    for step in range(k + 1, min(k + 16, len(m))):
+    for step in range(k + 1, min(k + 16, m.size)):
         form, tag = m.forms[step], m.tags[step]
         if tag == "EC" and form in _IF:
             return any(
                 m.forms[j] in words.BAD_OUTCOME and m.tags[j][0] in "VXN" and not negated(m, j)
-                for j in range(step + 1, min(step + 8, len(m)))
+                for j in range(step + 1, min(step + 8, m.size))
             )
         if tag == "EF" or (tag in ("EC", "ETM") and form not in _ON_THE_WAY):
             return False
@@ -230,13 +232,13 @@ def _harms(m: Morphemes, k: int) -> bool:
 
 
 def _good_next(m: Morphemes, index: int) -> bool:
-    return index < len(m) and m.forms[index] in ("좋", "되", "편하", "괜찮")
+    return index < m.size and m.forms[index] in ("좋", "되", "편하", "괜찮")
 
 
 def about_yesterday(m: Morphemes, index: int) -> bool:
     """Whether the word at ``index`` is told of yesterday: ``어제는 추웠지만``, ``추웠던 어제``, ``어제의 추위``."""
     start = m.clause_start(index)
-    for k in range(start, min(index, len(m) - 1)):
+    for k in range(start, min(index, m.size - 1)):
         if m.forms[k] in words.YESTERDAY and m.tags[k + 1] in ("JX", "JKS", "JKG", "NNG"):
             return not any(m.forms[j] in words.TODAY for j in range(k + 1, index))
     return head(m, index) in words.YESTERDAY

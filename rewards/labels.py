@@ -35,6 +35,7 @@ _MARKDOWN = re.compile(r"[*#`_|{}<>]|~~")
 _FRONT = re.compile(rf"^(?:[가-힣]+ ){{0,3}}?{_NAME}\s*(?:[::=|]|-{{1,2}}>?(?=\s)|[–—→>»)]|\n)\s*")
 _ROLE_FRONT = re.compile(rf"^{_ROLE}\b\s*[::=>-]*\s*", re.I)
 _COLON_FRONT = re.compile(r"^[가-힣A-Za-z ()\[\]/·]{1,16}[::](?!\d)\s*")
+_SENTENCE_FRONT = re.compile(r"^[^::]*[다요죠]\s*[::]")
 _BARE_FRONT = re.compile(
     r"^(?:출력|답변|응답|메시지|안내문|정답|결과|전광판)\s+(?=(?:어제|오늘|전날|전일|하루|기온|공원|영하|약)(?:[가-힣]|\s))"
 )
@@ -141,7 +142,7 @@ _WORD_CHECKS = tuple(check for check in _CHECKS if check[0] in ("an alternative"
 """What may still stand in a text that :data:`_PLAIN` matches."""
 _WRAPS = "".join({*_PAIRS, *_PAIRS.values(), *_QUOTES, *_QUOTES.values()})
 _PICTURE = re.compile(
-    "\\s?[\u2060-\u206f\u2190-\u23ff\u2500-\u27bf\u2900-\u2bff\u200b-\u200f\ufe0e\ufe0f\ufeff\U0001f000-\U0001faff]+"
+    "\\s?[\u2060-\u206f\u2190-\u2211\u2213-\u23ff\u2500-\u27bf\u2900-\u2bff\u200b-\u200f\ufe0e\ufe0f\ufeff\U0001f000-\U0001faff]+"
 )
 """Emoji, pictures and invisible characters, with the blank before them."""
 _ALTERNATIVE_MARK = re.compile(r"\s*[(\[]?\s*(?:또는|혹은)\s*[)\]:]+\s*|\s*[(\[]\s*(?:또는|혹은)\b[^)\]]*[)\]]")
@@ -160,7 +161,8 @@ def bare(text: str) -> str:
         before = text
         for pattern in (_LIST_MARK, _BRACKET_FRONT, _FRONT, _ROLE_FRONT, _COLON_FRONT, _BARE_FRONT):
             shorter = pattern.sub("", text, count=1).strip()
-            if not (pattern is _BRACKET_FRONT and _wrapping(text)):
+            talk = pattern is _COLON_FRONT and _SENTENCE_FRONT.match(text)
+            if not (talk or (pattern is _BRACKET_FRONT and _wrapping(text))):
                 text = shorter
         text = _ALTERNATIVE_MARK.sub(" ", text).strip()
         text = _BEHIND_INSIDE.sub("", _BEHIND.sub("", text)).strip()

@@ -75,20 +75,20 @@ def _thin_advised(m: Morphemes, k: int) -> bool:
     if any(form in words.LAYERS for form in m.forms[max(0, k - 3) : m.clause_end(k) + 8]):
         return False
     end = k + 1
-    while end < len(m) and m.tags[end] in ("XSA", "EP"):
+    while end < m.size and m.tags[end] in ("XSA", "EP"):
         end += 1
-    if end >= len(m):
+    if end >= m.size:
         return False
     if m.forms[end] == "게":
         verb = end + 1
-        while verb < len(m) and m.tags[verb] in ("MAG", "JX"):
+        while verb < m.size and m.tags[verb] in ("MAG", "JX"):
             verb += 1
-        return verb < len(m) and m.forms[verb] in ("입", "차려입", "걸치", "옷") and advised(m, end)
+        return verb < m.size and m.forms[verb] in ("입", "차려입", "걸치", "옷") and advised(m, end)
     if m.tags[end] != "ETM":
         return False
     noun = None
     step = end + 1
-    while step < len(m) and (m.tags[step][0] == "N" or m.tags[step] in ("XSN", "MM")):
+    while step < m.size and (m.tags[step][0] == "N" or m.tags[step] in ("XSN", "MM")):
         noun, step = step, step + 1
     if noun is None or m.forms[noun] not in words.CLOTHES or m.forms[noun] in words.WRAPPED_WARM:
         return False
@@ -142,14 +142,14 @@ def _warmly(m: Morphemes, k: int) -> bool:
     rest = m.forms[k + 1 : k + 4]
     if "게" in rest:
         verb = k + 2 + rest.index("게")
-        while verb < len(m) and m.tags[verb] in ("MAG", "JX"):
+        while verb < m.size and m.tags[verb] in ("MAG", "JX"):
             verb += 1
-        dressed = verb < len(m) and m.forms[verb] in ("입", "차려입", "챙겨입", "껴입", "감싸", "무장", "갖춰입")
+        dressed = verb < m.size and m.forms[verb] in ("입", "차려입", "챙겨입", "껴입", "감싸", "무장", "갖춰입")
         return dressed and not negated(m, verb)
     noun = head(m, k)
     if noun is None or noun not in words.CLOTHES or m.forms[k] == "시원":
         return False
-    at = max(j for j in range(len(m)) if m.forms[j] == noun)
+    at = max(j for j in range(m.size) if m.forms[j] == noun)
     return advised(m, at)
 
 
@@ -158,7 +158,8 @@ def pleasant_outing(m: Morphemes) -> int | None:
     for k in m.marked(GOOD_):
         if m.tags[k] in ("MAG",) and m.forms[k] != "딱":
             continue
-        if negated(m, k) or about_yesterday(m, k) or about_other_time(m, k):
+        best = "보다" in m.forms[max(0, k - 3) : k]  # 이보다 좋은 날은 없: denied, it is praise still
+        if (negated(m, k) and not best) or about_yesterday(m, k) or about_other_time(m, k):
             continue
         if _praised_outing(m, k) and not _sheltered(m, k):
             return k
@@ -173,7 +174,12 @@ def _praised_outing(m: Morphemes, k: int) -> bool:
         form, tag = m.forms[step], m.tags[step]
         if form in words.OUTING and tag[0] in "NV":
             return not (tag[0] == "N" and m.forms[step + 1] in ("은", "는", "을", "를") and "기" not in m.forms[step:k])
-        if tag in allowed or form in words.PURPOSE or form in ("길", "공원", "코스", "날씨", "때", "시간"):
+        if (
+            tag in allowed
+            or form in ("이", "더")
+            or form in words.PURPOSE
+            or form in ("길", "공원", "코스", "날씨", "때", "시간")
+        ):
             step -= 1
             continue
         return False

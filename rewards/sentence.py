@@ -73,7 +73,7 @@ def one_sentence(text: Text, rubric: Rubric) -> RuleResult:
     if not _FINAL_MARK.search(text.bare):
         return _fail(tail, f"the text does not end in a sentence ending and one of . ! ?: {tail!r}")
     found = text.bare_morphemes
-    last = len(found) - 1
+    last = found.size - 1
     while last >= 0 and found.tags[last] == "SF":
         last -= 1
     if last < 0 or not _polite(found, last):

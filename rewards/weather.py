@@ -66,8 +66,8 @@ def _felt_adverb(m: Morphemes, k: int) -> bool:
 def _wished(m: Morphemes, end: int) -> bool:
     """``따뜻한 하루 보내세요``: a wish, no fact."""
     return any(
-        m.forms[j] in words.SPENDING and m.tags[j][0] in "VN" for j in range(end + 1, min(end + 6, len(m)))
-    ) and any(m.forms[j] in words.SPAN for j in range(end + 1, min(end + 3, len(m))))
+        m.forms[j] in words.SPENDING and m.tags[j][0] in "VN" for j in range(end + 1, min(end + 6, m.size))
+    ) and any(m.forms[j] in words.SPAN for j in range(end + 1, min(end + 3, m.size)))
 
 
 def _indoors(m: Morphemes, k: int) -> bool:
@@ -78,7 +78,7 @@ def _indoors(m: Morphemes, k: int) -> bool:
 
 def _gone(m: Morphemes, k: int) -> bool:
     """``추위는 물러가고``, ``더위 대신``, ``추위는 없으니``: it is not there, or only feared."""
-    for step in range(k + 1, min(k + 6, len(m))):
+    for step in range(k + 1, min(k + 6, m.size)):
         form, tag = m.forms[step], m.tags[step]
         if form in words.RELENT and form not in ("녹", "줄", "약하"):
             return not negated(m, step)

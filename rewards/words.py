@@ -9,94 +9,20 @@ def _listed(text: str) -> frozenset[str]:
 
 
 # Labels
-LABELS = [
-    "출력",
-    "출력문",
-    "출력값",
-    "답변",
-    "답",
-    "대답",
-    "메시지",
-    "안내문",
-    "안내",
-    "문구",
-    "알림",
-    "알림글",
-    "공지",
-    "공지문",
-    "공지사항",
-    "결과",
-    "결과물",
-    "예시",
-    "정답",
-    "응답",
-    "생성문",
-    "제목",
-    "문장",
-    "본문",
-    "전광판",
-    "방송",
-    "안내방송",
-    "초안",
-    "최종",
-    "최종본",
-    "최종안",
-    "내용",
-    "버전",
-    "대안",
-    "수정본",
-    "완성",
-    "완성본",
-    "완성문",
-    "요약",
-    "참고",
-    "비고",
-    "작성",
-    "모델",
-    "사용자",
-    "시스템",
-    "어시스턴트",
-    "도우미",
-    "챗봇",
-]
-ROLES = [
-    "output",
-    "answer",
-    "message",
-    "assistant",
-    "user",
-    "system",
-    "response",
-    "result",
-    "notice",
-    "model",
-    "bot",
-    "ai",
-]
-TEXT_NOUNS = [
-    "문장",
-    "문구",
-    "메시지",
-    "안내문",
-    "답변",
-    "예시",
-    "초안",
-    "버전",
-    "글",
-    "출력",
-    "응답",
-    "공지문",
-    "결과",
-    "결과물",
-    "내용",
-]
+LABELS = _listed(
+    "출력 출력문 출력값 답변 답 대답 메시지 안내문 안내 문구 알림 알림글 공지 공지문 공지사항 결과 결과물 "
+    "예시 정답 응답 생성문 제목 문장 본문 전광판 방송 안내방송 초안 최종 최종본 최종안 내용 버전 대안 "
+    "수정본 완성 완성본 완성문 요약 참고 비고 작성 모델 사용자 시스템 어시스턴트 도우미 챗봇"
+)
+ROLES = _listed("output answer message assistant user system response result notice model bot ai")
+TEXT_NOUNS = _listed("문장 문구 메시지 안내문 답변 예시 초안 버전 글 출력 응답 공지문 결과 결과물 내용")
 """Nouns for a text; a sentence that says `this is such a text` is talk about the text."""
 
 # Change of temperature
 UP = "오르 올라가 올라서 올라오 높 높아지 상승 뛰 뛰어오르 솟 치솟 솟구치 웃돌 급등 급상승 오름세 상승세 반등 치오르 상회 오름폭 상승폭"
 DOWN = (
     "내리 내려가 내려서 내려오 내려앉 낮 낮아지 하락 하강 떨어지 밑돌 곤두박질치 곤두박질 급락 급강하 주저앉 가라앉 하회 "
-    "내림세 하락세 꺼지 내리꽂히 추락 하락폭 내림폭"
+    "내림세 하락세 꺼지 빠지 내리꽂히 추락 하락폭 내림폭"
 )
 STATE_OF_HEIGHT = frozenset(("높", "낮"))
 """They compare only with a measure, a word for yesterday or -아지다; the verbs tell of a change by themselves."""
@@ -313,3 +239,13 @@ def _lexicon() -> dict[str, int]:
 
 LEXICON: dict[str, int] = _lexicon()
 """Every listed word with its marks, for one look-up a morpheme."""
+
+TAUGHT = _listed(
+    "가마솥더위 겨울옷 그늘막 나무그늘 덧옷 동장군 런닝셔츠 맨발 맨살 맹추위 무더위쉼터 민소매 반팔티 "
+    "밀짚모자 방한용품 방한장갑 방한화 방한모 방한복 불볕더위 블랙아이스 빙판길 손난로 손선풍기 손토시 솜옷 "
+    "여름옷 열사병 열탈진 온열 온열질환 이온음료 저체온 저체온증 찜통더위 챙모자 쿨토시 털목도리 털부츠 "
+    "털옷 털장갑 털모자 털신 한랭질환 한파 핫팩 홑옷 귀마개 내복 냉방기 무스탕 반소매 보온 양산 일사병 "
+    "차양막 칼바람 꽃샘추위 늦추위 강추위 얼음물 물병 물통 카디건 가디건 목도리 오름폭 내림폭 상승폭 하락폭 "
+    "온도차 기온차 "
+)
+"""Nouns that the analyser is told of, for it takes them apart in some surroundings (한 파, 핫 팩, 민 소매)."""
