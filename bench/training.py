@@ -12,6 +12,7 @@ if __name__ == "__main__":  # the processes of bench/worker.py read this file to
     import _root  # noqa: F401  (must stand first: it puts the repository root on sys.path)
 
 import argparse
+import functools
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,7 +59,9 @@ def measure(arguments: argparse.Namespace) -> int:
         "model": arguments.model,
     }
     known: dict[bool, Settings] = {}
-    results = [compare(case, arguments.model, arguments.pairs, print, known) for case in cases]
+    results = [
+        compare(case, arguments.model, arguments.pairs, functools.partial(print, flush=True), known) for case in cases
+    ]
     found = {"machine": machine, "cases": [result.to_dict() for result in results]}
     print_table(found, results)
     if arguments.json is not None:

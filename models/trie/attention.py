@@ -104,7 +104,7 @@ def trie_attention(
         ValueError: the layer asks for something this function cannot do exactly.
     """
     if attention_mask is None or attention_mask.dtype != torch.int64:
-        return sdpa_attention_forward(
+        ordinary: tuple[torch.Tensor, None] = sdpa_attention_forward(
             module,
             query,
             key,
@@ -115,6 +115,7 @@ def trie_attention(
             sliding_window=sliding_window,
             **kwargs,
         )
+        return ordinary
     layout = _layouts.get(int(attention_mask.reshape(-1)[0])) if attention_mask.numel() == 1 else None
     if layout is None:
         raise RuntimeError("packed attention was called without its layout; call the model through the packed forward")
@@ -182,7 +183,7 @@ class _TrieAttention(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         query, key, value, *kept = ctx.saved_tensors
         _, heads, size, width = query.shape
         kv_heads = key.shape[1]

@@ -24,10 +24,11 @@ def _fail(problem: str, way_out: str) -> None:
 
 def base_causal_model(model: Any) -> PreTrainedModel:
     """The transformers model inside a PEFT model, or the model itself."""
-    inner = model.get_base_model() if isinstance(model, PeftModel) else model
+    inner: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     if not isinstance(inner, PreTrainedModel):
         _fail(f"{type(inner).__name__} is no transformers model", "Pass a PreTrainedModel")
-    return inner
+    base: PreTrainedModel = inner
+    return base
 
 
 def check_model(model: Any) -> None:

@@ -62,7 +62,8 @@ def score_labels(
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
     scaled = hidden * scale if scale != 1.0 else hidden
     with torch.autocast(kind, enabled=False):
-        out = _Scores.apply(scaled.to(dtype), weight, bias, labels, softcap, drop)
+        run: Any = _Scores.apply
+        out = run(scaled.to(dtype), weight, bias, labels, softcap, drop)
     return LabelScores(*out)
 
 
@@ -99,7 +100,7 @@ class _Scores(torch.autograd.Function):
         labels: torch.Tensor,
         softcap: float | None,
         drop: float,
-    ) -> tuple[torch.Tensor, ...]:
+    ) -> tuple[torch.Tensor | None, ...]:
         wants_hidden = ctx.needs_input_grad[0]
         wants_head = ctx.needs_input_grad[1] or (bias is not None and ctx.needs_input_grad[2])
         pieces = [

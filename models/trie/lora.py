@@ -41,7 +41,7 @@ class _LoraLinear(torch.autograd.Function):
         return out.view(*x.shape[:-1], -1)
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         flat, weight, down, up, low = ctx.saved_tensors
         pulled = grad.reshape(-1, grad.shape[-1])
         low_grad = (pulled @ up) * ctx.scaling
@@ -87,12 +87,13 @@ def _replace_forward(layer: Linear) -> None:
     ordinary = layer.forward
 
     @functools.wraps(ordinary)
-    def forward(self: Linear, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    def forward(self: Linear, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         name = None if args or kwargs or torch.is_autocast_enabled(x.device.type) else _only_adapter(self)
         if name is None or x.dtype != self.base_layer.weight.dtype:
             return ordinary(x, *args, **kwargs)
         base, down, up = self.base_layer, self.lora_A[name].weight, self.lora_B[name].weight
-        return _LoraLinear.apply(x, base.weight, base.bias, down, up, self.scaling[name])
+        run: Any = _LoraLinear.apply
+        return run(x, base.weight, base.bias, down, up, self.scaling[name])
 
     layer.forward = types.MethodType(forward, layer)
     setattr(layer, _MARK, True)

@@ -32,7 +32,8 @@ def reference_weights(model: torch.nn.Module, adapter: str | None) -> list[tuple
     named = model.state_dict().items()
     if not hasattr(model, "peft_config"):
         return list(named)
-    others = [f".{name}." for name in model.peft_config if name != adapter]
+    adapters: Any = model.peft_config
+    others = [f".{name}." for name in adapters if name != adapter]
     return [(name, value) for name, value in named if not any(other in name for other in others)]
 
 
