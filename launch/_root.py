@@ -9,3 +9,5 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)
+
+import models  # noqa: E402,F401  (first of all imports: it quiets what libraries say when they are imported)
