@@ -34,13 +34,13 @@ class SftConfig(SFTConfig):
     packing: Packing = field(default="trie", metadata={"help": PACKING_HELP})
     num_train_epochs: float = field(default=5, metadata={"help": "Times through the examples."})
     learning_rate: float = field(
-        default=1e-3, metadata={"help": "Peak learning rate. LoRA bears, and needs, about ten times a full tuning's."}
+        default=5e-4, metadata={"help": "Peak learning rate. LoRA bears, and needs, about ten times a full tuning's."}
     )
     lr_scheduler_type: str = field(default="linear", metadata={"help": "Course of the learning rate after warm-up."})
     warmup_steps: float = field(default=0.05, metadata={"help": "Steps of warm-up; below 1, a share of all steps."})
     weight_decay: float = field(default=0.0, metadata={"help": "Pull of the adapters' weights towards zero."})
     max_grad_norm: float = field(default=1.0, metadata={"help": "Longest gradient; longer ones are scaled down."})
-    per_device_train_batch_size: int = field(default=16, metadata={"help": "Examples a step on each device."})
+    per_device_train_batch_size: int = field(default=4, metadata={"help": "Examples a step on each device."})
     gradient_accumulation_steps: int = field(default=1, metadata={"help": "Batches gathered for one step."})
     per_device_eval_batch_size: int = field(default=16, metadata={"help": "Examples at once in evaluation."})
     seed: int = field(default=0, metadata={"help": "Of the adapters' first weights and of the order of examples."})
@@ -52,7 +52,7 @@ class SftConfig(SFTConfig):
     bf16: bool | None = field(default=False, metadata={"help": "Autocast; the frozen weights are bfloat16 without it."})
     gradient_checkpointing: bool = field(default=False, metadata={"help": "Trade time for memory."})
     dataloader_pin_memory: bool = field(default=torch.cuda.is_available())
-    logging_steps: float = field(default=5, metadata={"help": "Steps between two lines of the log."})
+    logging_steps: float = field(default=10, metadata={"help": "Steps between two lines of the log."})
     eval_strategy: Literal["no", "steps", "epoch"] = field(
         default="epoch", metadata={"help": "When to evaluate: epoch, steps or no."}
     )
