@@ -22,15 +22,15 @@ class DpoConfig(DPOConfig):
     pairs: str | None = field(
         default=None, metadata={"help": "Pair file (JSONL) as launch/synthesize.py writes it; made anew without it."}
     )
-    per_example: int = field(default=6, metadata={"help": "Pairs an example when they are made here; 0: every fault."})
+    per_example: int = field(default=4, metadata={"help": "Pairs an example when they are made here; 0: every fault."})
     pool: int = field(
-        default=0,
+        default=900,
         metadata={
             "help": "Cells of the pool to add: a written notice is moved to each, with its own figure, and judged. "
             "More cells teach subtraction better and take longer (all: 1899)."
         },
     )
-    per_pool_cell: int = field(default=3, metadata={"help": "Pairs a pool cell: wrong figures and directions."})
+    per_pool_cell: int = field(default=1, metadata={"help": "Pairs a pool cell: wrong figures and directions."})
     faults: list[str] | None = field(default=None, metadata={"help": "Faults to draw from; all of them without it."})
     packing: Packing = field(default="trie", metadata={"help": PACKING_HELP})
     loss_type: list[str] = field(
@@ -39,7 +39,7 @@ class DpoConfig(DPOConfig):
     )
     beta: float = field(default=0.1, metadata={"help": "How closely the policy is held to the reference."})
     num_train_epochs: float = field(default=1, metadata={"help": "Times through the pairs. Two tend to overfit."})
-    learning_rate: float = field(default=1e-4, metadata={"help": "Peak learning rate, about a tenth of SFT's."})
+    learning_rate: float = field(default=2e-4, metadata={"help": "Peak learning rate, about a tenth of SFT's."})
     lr_scheduler_type: str = field(default="linear", metadata={"help": "Course of the learning rate after warm-up."})
     warmup_steps: float = field(default=0.1, metadata={"help": "Steps of warm-up; below 1, a share of all steps."})
     max_grad_norm: float = field(default=1.0, metadata={"help": "Longest gradient; longer ones are scaled down."})
@@ -103,6 +103,12 @@ class DpoConfig(DPOConfig):
             raise ValueError("eval_strategy: no leaves nothing to choose by: set load_best_model_at_end: false")
         if not self.precompute_ref_log_probs:
             raise ValueError("precompute_ref_log_probs: false is not possible: margins per fault need the reference")
+        if "robust" in self.loss_type and not 0 <= self.label_smoothing < 0.5:
+            raise ValueError(f"label_smoothing: {self.label_smoothing:g} does not go with the loss robust: 0 to 0.5")
+        if "exo_pair" in self.loss_type and self.label_smoothing <= 0:
+            raise ValueError("label_smoothing: the loss exo_pair needs one above 0; its paper recommends 1e-3")
+        if self.loss_weights is not None and len(self.loss_weights) != len(self.loss_type):
+            raise ValueError(f"loss_weights: expected {len(self.loss_type)}, one for each of loss_type")
         if self.sync_ref_model:
             raise ValueError("sync_ref_model: true moves the reference, which is computed once")
         if self.metric_for_best_model is None:

@@ -77,13 +77,22 @@ def load_data(config: DpoConfig, parent: Run) -> DpoData:
 
     Raises:
         OSError: a file cannot be read.
-        ValueError: the SFT run's files are not what they were, or a pair breaks its contract.
+        ValueError: the SFT run's files are not what they were, a pair breaks its contract, or one is validated on.
     """
     watched = make_pairs(_examples(parent, "validation"), **_how(config)).pairs
     if config.pairs is not None:
-        return DpoData(tuple(load_pairs(Path(config.pairs))), watched, None)
-    made = pairs_of(config, parent)
-    return DpoData(made.pairs, watched, made.description)
+        pairs, description = tuple(load_pairs(Path(config.pairs))), None
+    else:
+        made = pairs_of(config, parent)
+        pairs, description = made.pairs, made.description
+    both = {pair.reading for pair in pairs} & {pair.reading for pair in watched}
+    if both:
+        told = ", ".join(f"{reading.yesterday} -> {reading.today}" for reading in sorted(both))
+        where = parent.manifest["data"]["validation"]["file"]
+        raise ValueError(
+            f"{config.pairs or 'the pairs made here'}: {told} stands in {where} too; validation must not be trained on"
+        )
+    return DpoData(pairs, watched, description)
 
 
 def pairs_of(config: DpoConfig, parent: Run) -> Made:
