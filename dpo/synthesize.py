@@ -44,6 +44,11 @@ class FaultReport:
     given_up: Counter[str] = field(default_factory=Counter)
     broken: Counter[str] = field(default_factory=Counter)
 
+    def take_back(self, reason: str) -> None:
+        """Count the pair made last as given up."""
+        self.made -= 1
+        self.given_up[reason] += 1
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON; reasons in falling order."""
         return {
@@ -180,9 +185,13 @@ def synthesize(
         for attempt in _attempts(faults, generator(seed, reading, notice, "order"), per_example):
             for fault in attempt:
                 pair = corrupt(fault, reading, notice, seed, rubric, encode, report.faults[fault.name])
-                if pair is not None:
-                    made.append(pair)
-                    break
+                if pair is None:
+                    continue
+                if any(pair.rejected == other.rejected for other in made):
+                    report.faults[fault.name].take_back("same text as another fault's")
+                    continue
+                made.append(pair)
+                break
             if len(made) == per_example:
                 break
         for rule in required[:per_example]:
