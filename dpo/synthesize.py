@@ -181,7 +181,7 @@ def synthesize(
             report.unusable.append((reading, ", ".join(rule for rule in RULES if rule in failed)))
             continue
         report.examples += 1
-        made = []
+        made: list[Pair] = []
         for attempt in _attempts(faults, generator(seed, reading, notice, "order"), per_example):
             for fault in attempt:
                 pair = corrupt(fault, reading, notice, seed, rubric, encode, report.faults[fault.name])
