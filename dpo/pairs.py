@@ -112,4 +112,9 @@ def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
     Raises:
         OSError: the folder is missing or not writable, or the disk is full.
     """
-    write_atomic(path, "".join(json.dumps(pair.row, ensure_ascii=False) + "\n" for pair in pairs))
+    write_atomic(path, "".join(map(pair_line, pairs)))
+
+
+def pair_line(pair: Pair) -> str:
+    """The pair as a line of a pair file, with its line feed."""
+    return json.dumps(pair.row, ensure_ascii=False) + "\n"

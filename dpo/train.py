@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from dpo.faults import FAULTS, select_faults
 from dpo.load import fault_counts, load_pairs
 from dpo.make import Made, make_pairs
 from dpo.pair_files import write_pair_files
-from dpo.pairs import Pair
+from dpo.pairs import Pair, pair_line
 from dpo.trainer import FAULT, PairCollator, PairTrainer
 from eval.callback import NoticeEvaluation
 from models.adapter import load_adapter
@@ -188,7 +189,7 @@ def run_dpo(settings: Settings, callbacks: Sequence[TrainerCallback] = (), group
                 "validation_pairs": len(data.validation),
                 "file": None if config.pairs is None else config.pairs,
                 "by_fault": fault_counts(list(data.train)),
-                **({} if config.pairs is None else {"sha256": file_hash(Path(config.pairs))}),
+                "sha256": sha256("".join(map(pair_line, data.train)).encode()).hexdigest(),
             },
             "parent_adapter_sha256": file_hash(parent.adapter / "adapter_model.safetensors"),
         },

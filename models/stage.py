@@ -146,6 +146,11 @@ def _open(stage: Stage, loaded: Loaded) -> Run:
         if keys:
             told = ", ".join(f"{key} ({before.get(key)!r}, now {settings[key]!r})" for key in keys)
             raise RunError(f"run {run.path} was started with other settings: {told}; resume it with {run.recipe_file}")
+        changed = sorted(key for key, value in stage.entries.items() if run.manifest.get(key) != value)
+        if changed:
+            raise RunError(
+                f"run {run.path} was started with other {' and '.join(changed)} than there is now; start anew"
+            )
         return run
     return create_run(
         stage.name,

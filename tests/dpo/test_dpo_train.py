@@ -19,7 +19,7 @@ from dpo.trainer import PairTrainer, WrongReferenceError
 from models.adapter import AdapterError
 from models.load import load_base, run_spec
 from models.recipe import RecipeParser, resolved
-from models.runs import Run, RunError
+from models.runs import Run, RunError, file_hash
 from tests.stage_cases import dpo_settings, losses
 
 WEIGHTS = "adapter_model.safetensors"
@@ -86,11 +86,13 @@ def test_a_finished_run_says_where_it_comes_from_and_on_what_it_was_trained(dpo_
     pairs = load_pairs(dpo_run.path / "pairs.jsonl")
     assert manifest["parent"] == sft_run.id
     assert manifest["base_model"] == "tiny-random"
-    assert manifest["data"]["pairs"] == len(pairs) == 60
-    assert sum(manifest["data"]["by_fault"].values()) == 60
+    # three an example of the SFT run, and some of pool cells
+    assert manifest["data"]["pairs"] == len(pairs) >= 60
+    assert sum(manifest["data"]["by_fault"].values()) == len(pairs)
+    assert manifest["data"]["sha256"] == file_hash(dpo_run.path / "pairs.jsonl")
     assert manifest["training"]["steps"] == 6
     report = json.loads((dpo_run.path / "pairs.jsonl.report.json").read_text())
-    assert report["pairs"] == 60
+    assert report["pairs"] + report["pool"]["pairs"] == len(pairs)
     assert {"all"} < set(report["cues"])
 
 
@@ -224,6 +226,16 @@ def test_killed_and_resumed_equals_uninterrupted(packing, sft_run, pair_file, tm
     assert_same_weights(run.adapter, whole.adapter)
 
 
+def test_resuming_on_other_pairs_is_refused(sft_run, pair_file, tmp_path):
+    own = tmp_path / "pairs.jsonl"
+    shutil.copy(pair_file, own)
+    with pytest.raises(KeyboardInterrupt):
+        run_dpo(dpo_settings(sft_run, tmp_path, pairs=own, **QUICK), [StopAt(1)])
+    own.write_text("".join(own.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
+    with pytest.raises(RunError, match="was started with other data than there is now"):
+        run_dpo(dpo_settings(sft_run, tmp_path, pairs=own, resume=only_run(tmp_path).path, **QUICK))
+
+
 def test_the_displacement_warning_comes_once_and_lands_in_the_manifest(sft_run, pair_file, tmp_path, capsys):
     # a gradient that goes the wrong way: every step makes the chosen notices less probable
     options = {"loss_type": ["sft"], "loss_weights": [-1.0], "learning_rate": 1e-2, "chosen_logp_limit": 1.0}
@@ -298,8 +310,8 @@ def test_pairs_of_a_file_that_are_validated_on_are_refused(sft_run, pair_file, t
 def test_a_dry_run_counts_and_writes_nothing(sft_run, pair_file, tmp_path, capsys):
     dry_run(dpo_settings(sft_run, tmp_path / "runs", pairs=pair_file, loss_weights=[1.0, 0.5]))
     printed = capsys.readouterr().out
-    assert f"60 from {pair_file}" in printed
-    assert "1 x sigmoid, 0.5 x sft; beta 0.1, learning rate 0.0001" in printed
+    assert f"{len(load_pairs(pair_file))} from {pair_file}" in printed
+    assert "1 x sigmoid, 0.5 x sft; beta 0.1, learning rate " in printed
     assert not (tmp_path / "runs").exists()
 
 

@@ -270,7 +270,7 @@ def test_help_lists_the_guides_knobs_with_their_defaults_and_little_else():
     assert {"--train_file", "--on_invalid", "--base_model", "--resume", "--packing"} <= set(listed)
     assert len(listed) == len(set(listed)) <= 45
     assert not {"--output_dir", "--hub_token", "--adam_beta1", "--no_generate_validation"} & set(listed)
-    assert "(default: 0.001)" in text
+    assert f"(default: {sft.train.SftConfig().learning_rate})" in text
     assert text.startswith("usage: ")
     assert "--config RECIPE" in text
     assert len(text.splitlines()) < 130

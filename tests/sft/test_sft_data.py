@@ -72,7 +72,9 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_a_dry_run_counts_and_writes_nothing(chat_files, own_file, tmp_path, capsys):
     runs = tmp_path / "runs"
-    settings = sft_settings((own_file, chat_files[1]), runs, on_invalid="drop", max_steps=-1, num_train_epochs=3)
+    settings = sft_settings(
+        (own_file, chat_files[1]), runs, on_invalid="drop", max_steps=-1, num_train_epochs=3, learning_rate=1e-3
+    )
     dry_run(settings)
     printed = capsys.readouterr().out
     assert "tiny-random (float32, quantization none)" in printed

@@ -170,10 +170,20 @@ def test_resuming_with_another_recipe_is_refused_and_names_the_keys(chat_files, 
     run = only_run(tmp_path)
     with pytest.raises(RunError) as error:
         run_sft(sft_settings(chat_files, tmp_path, resume=run.path, learning_rate=0.5, lora_r=4))
-    assert "learning_rate (0.001, now 0.5)" in str(error.value)
+    assert re.search(r"learning_rate \([\d.e-]+, now 0.5\)", str(error.value))
     assert "lora_r (32, now 4)" in str(error.value)
     assert str(run.recipe_file) in str(error.value)
     assert "seed" not in str(error.value)
+
+
+def test_resuming_on_other_data_is_refused(chat_files, tmp_path):
+    own = tmp_path / "own.jsonl"
+    own.write_bytes(chat_files[0].read_bytes())
+    with pytest.raises(KeyboardInterrupt):
+        run_sft(sft_settings((own, chat_files[1]), tmp_path), [StopAt(1)])
+    own.write_bytes(own.read_bytes() + b"\n")
+    with pytest.raises(RunError, match="was started with other data than there is now"):
+        run_sft(sft_settings((own, chat_files[1]), tmp_path, resume=only_run(tmp_path).path))
 
 
 def _enospc(*_, **__):
@@ -248,7 +258,7 @@ def test_secrets_and_offline_files(chat_files, tmp_path, monkeypatch):
 
     run = run_sft(settings, [Look()])
     wandb.teardown()
-    assert seen["ondo"]["learning_rate"] == 1e-3
+    assert seen["ondo"]["learning_rate"] == settings.config.learning_rate
     assert seen["ondo"]["lineage"]["data"]["examples"] == 20
     told = run.manifest["wandb"]
     assert told["mode"] == "offline"
