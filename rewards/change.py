@@ -112,24 +112,25 @@ def direction(m: Morphemes, found: list[Figure], yesterday: int, today: int) -> 
     return _direction(told, told == [expected], "the comparison says the wrong direction")
 
 
+_TELLING = words.UP_ | words.DOWN_ | words.WARM_ | words.COLD_ | words.HOT_NOUN_ | words.COLD_NOUN_ | words.RELENT_
+
+
 def _claims(m: Morphemes, found: list[Figure]) -> list[tuple[int, bool]]:
     """Every claimed change: 1 for up, -1 for down, and whether it compares with another time than yesterday."""
     claims: list[tuple[int, bool]] = []
-    relevant = words.UP_ | words.DOWN_ | words.WARM_ | words.COLD_ | words.HOT_NOUN_ | words.COLD_NOUN_
-    for k, marks in enumerate(m.marks):
-        if not marks & relevant and m.forms[k] not in words.RELENT:
-            continue
+    for k in m.marked(_TELLING):
         against = standards(m, k)
         sign = _sign(m, found, k, against)
         if sign:
-            of_yesterday = head(m, k) in words.YESTERDAY or _of_yesterday(m, k)
-            reversed_ = "today" in against or ("yesterday" not in against and of_yesterday)
+            reversed_ = "today" in against or ("yesterday" not in against and _of_yesterday(m, k))
             claims.append((-sign if reversed_ else sign, compared_with_other(m, k)))
     return claims
 
 
 def _of_yesterday(m: Morphemes, k: int) -> bool:
-    """``어제가 7도 높았``: yesterday is the subject of the comparison."""
+    """``어제가 7도 높았``, ``7도 높았던 어제``: yesterday is the subject of the comparison."""
+    if head(m, k) in words.YESTERDAY:
+        return True
     for step in range(k - 1, m.clause_start(k), -1):
         if m.tags[step] in ("VA", "VV", "XR", "MAJ") or (m.tags[step] == "JKB" and m.forms[step] in ("로", "에서")):
             return False

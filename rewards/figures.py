@@ -13,10 +13,9 @@ from rewards.text import Morphemes
 Role = Literal["change", "yesterday", "today", "other", "open"]
 """``change``: the size of the change; a day: its temperature; ``other``: another day or hour; ``open``: unsaid."""
 
-_FIGURE = re.compile(
-    r"(?P<sign>영하 ?|영상 ?|마이너스 ?|(?<![0-9가-힣])[-−] ?)?(?<![0-9.,])(?P<number>[0-9]+(?:\.[0-9]+)?) ?"
-    r"(?:도(?! ?각도| ?경사|서관|착|움)|℃|° ?C(?![A-Za-z]))"
-)
+_FIGURE = re.compile(r"[0-9]+(?:\.[0-9]+)?(?= ?(?:도(?! ?각도| ?경사|서관|착|움)|℃|° ?C(?![A-Za-z])))")
+_UNIT = re.compile(r" ?(?:도|℃|° ?C)")
+_SIGN = re.compile(r"(?:(영하|영상|마이너스) ?|(?<![0-9가-힣])([-−]) ?)$")
 _RANGE = re.compile(r"[0-9](?: ?도)? ?[~\-−] ?$")
 _RANGE_BEHIND = re.compile(r" ?[~\-−] ?[0-9]")
 _NO_TEMPERATURE = re.compile(r"(?:경사|각도|위도|북위|동경|경도|기울기)(?:는|가|이)? ?$")
@@ -51,33 +50,38 @@ def figures(text: str, m: Morphemes) -> list[Figure]:
     """All figures in degrees, in order."""
     found: list[Figure] = []
     for match in _FIGURE.finditer(text):
-        before, behind = text[: match.start()], text[match.end() :]
-        if _NO_TEMPERATURE.search(before[-8:]):
+        start = match.start()
+        before = text[max(0, start - 12) : start]
+        if before.endswith((".", ",")) and before[-2:-1].isdigit():
             continue
-        sign = (match["sign"] or "").strip()
-        number = float(match["number"][:12])
-        first, after = _span(m, match.start(), match.end())
+        sign = _SIGN.search(before)
+        if sign:
+            start -= len(sign[0])
+            before = before[: sign.start()]
+        if _NO_TEMPERATURE.search(before):
+            continue
+        unit = _UNIT.match(text, match.end())
+        end = unit.end() if unit else match.end()
+        number = float(match[0][:12])
+        first, after = bisect_right(m.ends, start), bisect_left(m.starts, end)
         size = not sign and _is_change(m, first, after)
-        amount = _MISSED.match(behind) or _BOUNDED.search(before[-10:])
-        ranged = _RANGE.search(before[-6:]) or _RANGE_BEHIND.match(behind)
+        role = _role(m, first, after, bool(sign), size)
+        amount = _MISSED.match(text, end) or _BOUNDED.search(before)
+        ranged = _RANGE.search(before) or _RANGE_BEHIND.match(text, end)
         found.append(
             Figure(
-                -number if sign in ("영하", "마이너스", "-", "−") else number,
+                -number if sign and sign[0].strip() != "영상" else number,
                 bool(sign),
-                match.start(),
-                match.end(),
+                start,
+                end,
                 first,
                 after,
-                role := _role(m, first, after, bool(sign), size),
+                role,
                 size or role == "change",
                 amount[0].strip() if amount else "a range" if ranged else None,
             )
         )
     return found
-
-
-def _span(m: Morphemes, start: int, end: int) -> tuple[int, int]:
-    return bisect_right(m.ends, start), bisect_left(m.starts, end)
 
 
 def _role(m: Morphemes, first: int, after: int, signed: bool, size: bool) -> Role:

@@ -64,10 +64,11 @@ _META = (
     r"말씀해 (?:주세요|주십시오|주시면)|글자 ?수|[0-9]+ ?(?:글자|자)(?:입니다|로|이내|[)\]])|한 문장으로",
 )
 """Talk about the text instead of the text; any one of them is enough."""
-_ALTERNATIVE = re.compile(
-    r"[(\[]\s*(?:또는|혹은|or)\b[^)\]]*[)\]]|(?:또는|혹은)\s*[::)]|[.!?]\s*[\"']?(?:또는|혹은|/)(?=\s)|(?:또는|혹은)\s*$|"
-    r"(?:^|\n)(?:또는|혹은)\s|(?:또는|혹은),? (?:다음|이렇|아래)|[.!?]\s*/\s*\S",
-    re.I,
+_ALTERNATIVE = (
+    r"[(\[]\s*(?:또는|혹은|[Oo][Rr])\b[^)\]]*[)\]]",
+    r"[.!?]\s*(?:[\"']?(?:또는|혹은)(?=\s)|/)",
+    r"(?:또는|혹은)(?:\s*[:：)]|\s*$|,? (?:다음|이렇|아래))",
+    r"(?:^|\n)(?:또는|혹은)\s",
 )
 
 
@@ -130,11 +131,11 @@ _CHECKS: tuple[tuple[str, Callable[[str], str | None]], ...] = (
     ("Markdown or a list mark", _first(_MARKDOWN, _LIST_MARK)),
     ("a label in front", _first(_FRONT, _ROLE_FRONT, _COLON_FRONT, _BARE_FRONT)),
     ("a label", _first(_NAME_COLON)),
-    ("an alternative", _first(_ALTERNATIVE)),
+    ("an alternative", _first(*map(re.compile, _ALTERNATIVE))),
     ("quotes or brackets around the text", _wrapping),
     ("a bracketed label", _first(_BRACKET_FRONT)),
     ("a label behind", _first(_BEHIND, _BEHIND_INSIDE)),
-    ("talk about the text", _first(re.compile("|".join(f"(?:{part})" for part in _META)))),
+    ("talk about the text", _first(*map(re.compile, _META))),
     ("an ellipsis", _first(_ELLIPSIS)),
 )
 

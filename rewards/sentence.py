@@ -98,15 +98,17 @@ def _polite(found: Morphemes, index: int) -> bool:
     return tag in ("EF", "EC") and form not in _CONNECTIVE and bool(_POLITE.search(form))
 
 
+_MAY_END = frozenset(("SF", "EF", "EC", "JX"))
+
+
 def _sentence_ends(found: Morphemes, last: int) -> list[int]:
     """Indices of the morphemes that finish a sentence before the last one."""
     ends: list[int] = []
-    for index in range(last):
-        tag = found.tags[index]
-        if tag == "SF":
+    for index in [k for k, tag in enumerate(found.tags[:last]) if tag in _MAY_END]:
+        if found.tags[index] == "SF":
             if not (ends and _only_marks(found, ends[-1], index)) and not _quoted(found, index):
                 ends.append(index)
-        elif tag in ("EF", "EC", "JX") and _finished(found, index) and not _quoted(found, index):
+        elif _finished(found, index) and not _quoted(found, index):
             ends.append(index)
     return ends
 

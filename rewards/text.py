@@ -33,13 +33,10 @@ class Morphemes:
 
     bounds: list[int]
     """Index of the first morpheme of each clause, and the number of morphemes last."""
+    size: int
+    """How many morphemes there are."""
     compared: dict[int, list[str]] = field(default_factory=dict, repr=False, compare=False)
     """What each clause compares with, as far as :func:`rewards.comparison.standards` was asked."""
-
-    @property
-    def size(self) -> int:
-        """How many morphemes there are."""
-        return self.bounds[-1]
 
     def marked(self, mark: int) -> list[int]:
         """Indices of the morphemes that carry ``mark``."""
@@ -119,17 +116,18 @@ def _part(m: Morphemes, plain: str) -> Morphemes | None:
 
 
 def _analysed(texts: Iterable[str]) -> Iterator[Morphemes]:
-    plain = [_analysable(text) for text in texts]
-    return (_morphemes(text, tokens) for text, tokens in zip(plain, _kiwi().tokenize(plain), strict=True))
+    # One call a text: handing texts to the analyser's own thread costs more than it gains on one core.
+    kiwi = _kiwi()
+    for text in map(_analysable, texts):
+        yield _morphemes(text, kiwi.tokenize(text))
 
 
-_MARKS = re.compile(r"[*#`_|{}]")
-_UNPAIRED = re.compile("[\ud800-\udfff\U00010000-\U0010ffff]")
+_STRANGE = re.compile("[*#`_|{}\ud800-\udfff\U00010000-\U0010ffff]")
 
 
 def _analysable(text: str) -> str:
-    """The text with one character in the place of what the analyser cannot read, misreads or would count as two."""
-    return _UNPAIRED.sub("\ufffd", _MARKS.sub(" ", text))
+    """The text with a blank in the place of each mark and of what the analyser cannot read or would count as two."""
+    return _STRANGE.sub(" ", text) if _STRANGE.search(text) else text
 
 
 _JOINED = {("겉", "옷"): "겉옷", ("더", "위"): "더위", ("추", "위"): "추위", ("어", "저"): "어제", ("비", "하"): "비하"}
@@ -158,8 +156,8 @@ def _morphemes(text: str, tokens: Sequence[Token]) -> Morphemes:
     return Morphemes(text, forms, tags, starts, ends, marks, *_clauses(forms, tags))
 
 
-def _clauses(forms: list[str], tags: list[str]) -> tuple[list[int], list[int]]:
-    """Clause numbers and bounds: a clause ends behind a connective, an adnominal or final ending and a closing mark.
+def _clauses(forms: list[str], tags: list[str]) -> tuple[list[int], list[int], int]:
+    """Clause numbers, bounds and size: a clause ends behind a connective, adnominal or final ending and a closing mark.
 
     Endings that join a verb to its auxiliary (``올라 있다``, ``높지 않다``), the adverb ending ``-게`` and the endings
     of verbs that work as particles (``어제에 비해``) end none.
@@ -173,7 +171,7 @@ def _clauses(forms: list[str], tags: list[str]) -> tuple[list[int], list[int]]:
     if len(numbers) < len(forms) or not forms:
         numbers += [len(bounds) - 1] * (len(forms) - len(numbers))
         bounds.append(len(forms))
-    return numbers, bounds
+    return numbers, bounds, len(forms)
 
 
 def _closes(forms: list[str], tags: list[str], index: int) -> bool:

@@ -5,13 +5,20 @@ Each takes ``(prompts, completions, **columns)`` and returns one float a complet
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from rewards.judge import judge_batch
 from rewards.rubric import DEFAULT_RUBRIC, Rubric
-from rewards.verdict import RULES, RuleName
+from rewards.verdict import RULES, RuleName, Verdict
 
 Completion = str | Sequence[dict[str, str]]
+
+
+@lru_cache(maxsize=1)
+def _judged(items: tuple[tuple[str, int, int], ...], rubric: Rubric) -> list[Verdict]:
+    """The verdicts of a batch; the trainer hands the same one to every reward function in turn."""
+    return judge_batch(items, rubric)
 
 
 class RuleReward:
@@ -37,7 +44,7 @@ class RuleReward:
             ValueError: the columns and the completions differ in length.
         """
         texts = [completion if isinstance(completion, str) else completion[-1]["content"] for completion in completions]
-        verdicts = judge_batch(list(zip(texts, yesterday, today, strict=True)), self.rubric)
+        verdicts = _judged(tuple(zip(texts, yesterday, today, strict=True)), self.rubric)
         return [float(v.passed if self.rule is None else v.rule(self.rule).passed) for v in verdicts]
 
 

@@ -1,7 +1,7 @@
 """What the judge says of a message: one result a rule; groups and the overall verdict are derived, never stored."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 RuleName = Literal["label", "one_sentence", "script", "length", "delta", "direction", "park", "safety"]
 RULES: tuple[RuleName, ...] = get_args(RuleName)
@@ -13,8 +13,7 @@ GROUPS: dict[str, tuple[RuleName, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class RuleResult:
+class RuleResult(NamedTuple):
     """One rule's result: what was measured, and one line that says why it failed (None when it passed)."""
 
     name: RuleName

@@ -200,8 +200,8 @@ ADVICE = (
 UP_, DOWN_, GAP_, WARM_, COLD_, HOT_NOUN_, COLD_NOUN_, GARMENT_, LIGHT_, COLD_CAUTION_, HEAT_CAUTION_ = (
     1 << number for number in range(11)
 )
-ABSTAIN_, REST_, GOOD_, ADVISORY_, STATE_, ADVICE_, COLD_VERB_, HEAT_MEASURE_, THIN_, THICK_, SAME_ = (
-    1 << number for number in range(11, 22)
+ABSTAIN_, REST_, GOOD_, ADVISORY_, STATE_, ADVICE_, COLD_VERB_, HEAT_MEASURE_, THIN_, THICK_, SAME_, RELENT_ = (
+    1 << number for number in range(11, 23)
 )
 _LISTS: dict[int, str | frozenset[str]] = {
     UP_: UP,
@@ -226,6 +226,7 @@ _LISTS: dict[int, str | frozenset[str]] = {
     THIN_: THIN,
     THICK_: THICK,
     SAME_: SAME,
+    RELENT_: RELENT,
 }
 
 
