@@ -55,7 +55,7 @@ def main() -> int:
     for name, found in rates.items():
         wall, processor = (median(rate[column] for rate in found) for column in (0, 1))
         print(f"| {name} | {wall:,.0f} | {processor:,.0f} | {max(rate[1] for rate in found):,.0f} |")
-    reached = max(rate[1] for rate in rates["judge_batch"])
+    reached = median(rate[1] for rate in rates["judge_batch"])
     print(f"\ntarget {TARGET:,} messages/s on one core: {'reached' if reached >= TARGET else 'missed'}")
     return 0
 

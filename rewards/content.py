@@ -19,7 +19,5 @@ def _at_word_start(seen: str) -> bool:
 
 def soft(text: Text) -> dict[str, bool]:
     """``state``: how the weather feels; ``advice``: clothing or health advice."""
-    marks = 0
-    for mark in text.morphemes.marks:
-        marks |= mark
+    marks = text.morphemes.present
     return {"state": bool(marks & STATE_), "advice": bool(marks & ADVICE_)}

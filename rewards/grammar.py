@@ -154,7 +154,7 @@ def _next_predicate(m: Morphemes, index: int) -> int | None:
             return k
         if tag in ("SF", "EF"):
             return None
-        if form == "말고":
+        if form in ("말고", "두고"):  # the analyser takes 두고 for a noun at times
             return k
     return None
 
@@ -172,7 +172,7 @@ def advised(m: Morphemes, index: int) -> bool:
     if m.forms[k] == "같" and m.tags[k + 1 : k + 2] == ["ETM"]:  # 목도리 같은 것은 두고
         k = _next_predicate(m, k + 2) or k
     form = m.forms[k]
-    if form in ("대신", "말고"):
+    if form in ("대신", "말고", "두고"):
         return False
     if form == "말" and m.tags[k] == "VX":
         return False

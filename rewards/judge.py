@@ -23,7 +23,7 @@ def _verdict(text: Text, yesterday: int, today: int, rubric: Rubric) -> Verdict:
     delta, direction = change.change(text, yesterday, today)
     return Verdict(
         rules=(
-            labels.label(text.seen),
+            labels.label(text.seen, text.plain),
             sentence.one_sentence(text, rubric),
             form.script(text.seen),
             form.length(text.whole, rubric),

@@ -72,9 +72,9 @@ _ALTERNATIVE = (
 )
 
 
-def label(text: str) -> RuleResult:
+def label(text: str, plain: bool) -> RuleResult:
     """The text is the bare notice: no label, talk about it, alternative, wrapping, Markdown, token or ellipsis."""
-    for what, find in _WORD_CHECKS if _PLAIN.match(text) else _CHECKS:
+    for what, find in _WORD_CHECKS if plain else _CHECKS:
         found = find(text)
         if found:
             return RuleResult("label", False, found, f"{what}: {found!r}")
@@ -151,8 +151,6 @@ _ALTERNATIVE_MARK = re.compile(r"\s*[(\[]?\s*(?:또는|혹은)\s*[)\]:]+\s*|\s*[
 
 def bare(text: str) -> str:
     """The text without labels, quotes and brackets around it, Markdown, ellipses, special tokens and pictures."""
-    if _PLAIN.match(text):
-        return text
     text = _SPECIAL.sub("", text)
     text = _MARKDOWN.sub("", text)
     text = _PICTURE.sub("", text).strip()
@@ -184,4 +182,8 @@ _PLAIN = re.compile(
     r"(?!답변|답|대답|출력|메시지|안내문|응답|정답|결과|전광판)[가-힣0-9]"
     r"(?:(?!\.\s?\.|[.!?] *\S|\d[.)])(?:[가-힣0-9 .,!?%℃]|~(?!~)))*[.!?]$"
 )
-"""Nothing that :func:`bare` would take away stands in the text: the common case, decided at once."""
+
+
+def is_plain(text: str) -> bool:
+    """Whether nothing that :func:`bare` would take away stands in the text: the common case, decided at once."""
+    return _PLAIN.match(text) is not None

@@ -1,6 +1,7 @@
 """The rule ``one_sentence``: one complete polite sentence on one line."""
 
 import re
+from functools import lru_cache
 
 from rewards.rubric import Rubric
 from rewards.text import Morphemes, Text
@@ -89,13 +90,18 @@ def _fail(measured: str, reason: str) -> RuleResult:
     return RuleResult("one_sentence", False, measured, reason)
 
 
+@lru_cache(maxsize=1024)
+def _polite_form(form: str) -> bool:
+    return bool(_POLITE.search(form))
+
+
 def _polite(found: Morphemes, index: int) -> bool:
     """Whether the morpheme is a polite final ending: -ㅂ니다, -습니까, -요, -ㅂ시다, -십시오 and their kin."""
     form, tag = found.forms[index], found.tags[index]
     if form == "요" and tag == "JX" and index:
         # 계세/NNG 요/JX: the analyser takes some honorific verbs for nouns
         return found.tags[index - 1] in ("EC", "EF", "ETN") or found.forms[index - 1].endswith(_BEFORE_YO)
-    return tag in ("EF", "EC") and form not in _CONNECTIVE and bool(_POLITE.search(form))
+    return tag in ("EF", "EC") and form not in _CONNECTIVE and _polite_form(form)
 
 
 _MAY_END = frozenset(("SF", "EF", "EC", "JX"))
