@@ -2,37 +2,34 @@
 
 A row's keys stand in two places: those of the tokens that all prompts begin with, kept once for all rows, and the row's
 own, in its slot. So the shared part costs one matrix product for the whole batch and is neither copied nor read once a
-row. What is to be done travels as the attention mask, as in :mod:`models.trie.attention`: a 1x1x1x1 integer tensor that
-names the pass, which then reads and writes the keys itself; the model runs as if it had no cache.
+row. What is to be done travels as the attention mask (:mod:`models.carrier`): a pass, which reads and writes the keys
+itself; the model runs as if it had no cache.
 """
 
-import itertools
-import weakref
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
-from models.trie.attention import Layout, attend
+from models.carrier import carried
+from models.trie.attention import BEYOND, Layout, attend
 from models.trie.layout import Trie
 
 NAME = "ondo_decode"
 GROWTH = 32
 """Positions by which slots grow when a row outgrows them."""
-# Arguments that change what attention computes and that this module does not know how to honour.
-_REFUSED = ("softcap", "s_aux", "position_bias", "cache", "head_mask")
-_tickets = itertools.count(1)
-_passes: weakref.WeakValueDictionary[int, "Pass"] = weakref.WeakValueDictionary()
 
 
 class CannotDecodeError(ValueError):
     """A model mixes tokens in a way that keys in slots cannot follow."""
 
 
-class Pass(Protocol):
+class Pass(ABC):
     """One forward pass: takes a layer's queries, keys and values, gives back the mixed values."""
 
+    @abstractmethod
     def attend(
         self,
         layer: int,
@@ -45,7 +42,7 @@ class Pass(Protocol):
         """Shapes as in :func:`decode_attention`."""
 
 
-class Prefill:
+class Prefill(Pass):
     """The pass over the trie of some prompts; keeps what every layer computes.
 
     Attributes:
@@ -75,7 +72,7 @@ class Prefill:
         return attend(query, key, value, self._layout, scaling, window)
 
 
-class Slots:
+class Slots(Pass):
     """Keys and values of the rows at work, and the pass that takes each of them one token further.
 
     Args:
@@ -193,13 +190,6 @@ class Slots:
             self._own = [tuple(torch.nn.functional.pad(kind, room) for kind in pair) for pair in self._own]
 
 
-def carrier(work: Pass) -> torch.Tensor:
-    """The mask that carries a pass through a model, shape (1, 1, 1, 1). The caller keeps the pass alive."""
-    ticket = next(_tickets)
-    _passes[ticket] = work
-    return torch.full((1, 1, 1, 1), ticket, dtype=torch.int64)
-
-
 def decode_attention(
     module: torch.nn.Module,
     query: torch.Tensor,
@@ -218,7 +208,7 @@ def decode_attention(
         query: shape (B, heads, L, width); ``key`` and ``value`` have fewer heads under grouped queries.
         key: see ``query``.
         value: see ``query``.
-        attention_mask: the mask of :func:`carrier`.
+        attention_mask: the carrier of a pass.
         dropout: must be 0.
         scaling: factor on the scores, ``width ** -0.5`` when None.
         sliding_window: the layer's window in positions, or None.
@@ -230,11 +220,10 @@ def decode_attention(
     Raises:
         CannotDecodeError: the layer asks for something that keys in slots cannot give exactly.
     """
-    known = attention_mask is not None and attention_mask.dtype == torch.int64 and attention_mask.numel() == 1
-    work = _passes.get(int(attention_mask)) if known and attention_mask is not None else None
+    work = carried(attention_mask, Pass)  # type: ignore[type-abstract] # any of its kinds
     if work is None:
         raise CannotDecodeError("the model changed the attention mask on its way")
-    refused = [name for name in _REFUSED if kwargs.get(name) is not None]
+    refused = [name for name in BEYOND if kwargs.get(name) is not None]
     if dropout or refused:
         raise CannotDecodeError(f"its attention asks for {', '.join(refused) or 'dropout'}")
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.decode.attention import NAME, CannotDecodeError, Pass, Prefill, Slots, carrier
+from models.carrier import carrier
+from models.decode.attention import NAME, CannotDecodeError, Pass, Prefill, Slots
 from models.decode.head import Head
 from models.trie.check import CannotPackError, check_model
 from models.trie.install import head_scaling

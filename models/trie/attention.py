@@ -1,13 +1,10 @@
 """Attention over a trie layout, block by block, as a transformers attention function.
 
-The layout travels as the attention mask: a 1x1x1x1 integer tensor that transformers hands through untouched (it takes
-any 4-D mask as finished) and that names a layout held here. So there is no way to reach this function with packed
+The layout travels as the attention mask (:mod:`models.carrier`). So there is no way to reach this function with packed
 tokens and without their layout. Calls without such a mask are ordinary ones (generation, stock evaluation) and go to
 transformers' own scaled-dot-product attention with its own mask.
 """
 
-import itertools
-import weakref
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,14 +14,12 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from models.carrier import carried, is_carrier
 from models.trie.layout import Block, Trie, cut_blocks
 
 NAME = "ondo_trie"
-_tickets = itertools.count(1)
-# Weak: a layout lives as long as a carrier does, so that checkpointed layers find it again in the backward pass.
-_layouts: weakref.WeakValueDictionary[int, "Layout"] = weakref.WeakValueDictionary()
-# Arguments that change what attention computes and that this function does not know how to honour.
-_REFUSED = ("softcap", "s_aux", "position_bias", "cache", "head_mask")
+BEYOND = ("softcap", "s_aux", "position_bias", "cache", "head_mask")
+"""Arguments that change what attention computes and that our attention functions do not know how to honour."""
 
 
 @dataclass(eq=False)
@@ -64,14 +59,6 @@ class Layout:
         return mask.repeat(groups, 1)
 
 
-def carrier(layout: Layout) -> torch.Tensor:
-    """The mask that carries ``layout`` through a model, shape (1, 1, 1, 1); it keeps the layout alive."""
-    mask = torch.tensor(next(_tickets), dtype=torch.int64).view(1, 1, 1, 1)
-    _layouts[int(mask)] = layout
-    mask.trie_layout = layout  # type: ignore[attr-defined]
-    return mask
-
-
 def trie_attention(
     module: torch.nn.Module,
     query: torch.Tensor,
@@ -90,7 +77,7 @@ def trie_attention(
         query: shape (1, heads, T, width); ``key`` and ``value`` have fewer heads under grouped queries.
         key: see ``query``.
         value: see ``query``.
-        attention_mask: the carrier of :func:`carrier`, or an ordinary mask for an ordinary call.
+        attention_mask: the carrier of a layout, or an ordinary mask for an ordinary call.
         dropout: must be 0 for packed tokens.
         scaling: factor on the scores, ``width ** -0.5`` when None.
         sliding_window: the layer's window in positions, or None.
@@ -103,7 +90,7 @@ def trie_attention(
         RuntimeError: the carrier is unknown or the layout does not belong to these tokens.
         ValueError: the layer asks for something this function cannot do exactly.
     """
-    if attention_mask is None or attention_mask.dtype != torch.int64:
+    if not is_carrier(attention_mask):
         ordinary: tuple[torch.Tensor, None] = sdpa_attention_forward(
             module,
             query,
@@ -116,10 +103,10 @@ def trie_attention(
             **kwargs,
         )
         return ordinary
-    layout = _layouts.get(int(attention_mask.reshape(-1)[0])) if attention_mask.numel() == 1 else None
+    layout = carried(attention_mask, Layout)
     if layout is None:
         raise RuntimeError("packed attention was called without its layout; call the model through the packed forward")
-    refused = [name for name in _REFUSED if kwargs.get(name) is not None]
+    refused = [name for name in BEYOND if kwargs.get(name) is not None]
     if dropout or refused:
         raise ValueError(f"packed attention cannot honour {', '.join(refused) or 'attention dropout'} of this model")
     if query.shape[0] != 1 or query.shape[2] != len(layout.trie) or key.shape[2] != len(layout.trie):

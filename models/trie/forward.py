@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from trl.trainer.utils import FusedCausalLMOutput
 
-from models.trie.attention import Layout, carrier
+from models.carrier import carrier
+from models.trie.attention import Layout
 from models.trie.head import score_labels
 from models.trie.layout import Ints, Trie, build_trie
 

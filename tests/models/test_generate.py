@@ -291,7 +291,7 @@ def test_a_model_that_cannot_share_decodes_through_transformers_and_says_so(mode
 
 def test_attention_that_cannot_be_honoured_goes_the_same_way(model, tokenizer, monkeypatch, capsys):
     """Found when the model is first run, not from its config."""
-    monkeypatch.setattr("models.decode.attention._REFUSED", ("position_ids",))
+    monkeypatch.setattr("models.decode.attention.BEYOND", ("position_ids",))
     answers = generate_notices(spread(model), tokenizer, READINGS[:4], max_new_tokens=LENGTH)
     assert "asks for position_ids" in capsys.readouterr().err
     assert seen(answers) == [[stock(model, tokenizer, reading)] for reading in READINGS[:4]]

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from models.carrier import carrier
 from models.trie import install
-from models.trie.attention import Layout, carrier
+from models.trie.attention import Layout
 from models.trie.forward import packed_forward, plan_batch
 from models.trie.layout import build_trie
 from tests.models.trie_cases import (
