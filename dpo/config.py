@@ -3,14 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-import torch
 from trl import DPOConfig
 
-from models.arguments import PACKING_HELP, Packing
+from models.arguments import TrainerDefaults
 
 
 @dataclass
-class DpoConfig(DPOConfig):
+class DpoConfig(TrainerDefaults, DPOConfig):
     """TRL's ``DPOConfig`` with the defaults of this task.
 
     The default loss is DPO's sigmoid (Rafailov et al. 2023, arXiv:2305.18290) with the negative log-likelihood of the
@@ -32,7 +31,6 @@ class DpoConfig(DPOConfig):
     )
     per_pool_cell: int = field(default=1, metadata={"help": "Pairs a pool cell: wrong figures and directions."})
     faults: list[str] | None = field(default=None, metadata={"help": "Faults to draw from; all of them without it."})
-    packing: Packing = field(default="trie", metadata={"help": PACKING_HELP})
     loss_type: list[str] = field(
         default_factory=lambda: ["sigmoid", "sft"],
         metadata={"help": "One or more of TRL's losses; loss_weights weighs them (1 each without it)."},
@@ -40,32 +38,21 @@ class DpoConfig(DPOConfig):
     beta: float = field(default=0.1, metadata={"help": "How closely the policy is held to the reference."})
     num_train_epochs: float = field(default=1, metadata={"help": "Times through the pairs. Two tend to overfit."})
     learning_rate: float = field(default=2e-4, metadata={"help": "Peak learning rate, about a tenth of SFT's."})
-    lr_scheduler_type: str = field(default="linear", metadata={"help": "Course of the learning rate after warm-up."})
     warmup_steps: float = field(default=0.1, metadata={"help": "Steps of warm-up; below 1, a share of all steps."})
-    max_grad_norm: float = field(default=1.0, metadata={"help": "Longest gradient; longer ones are scaled down."})
     per_device_train_batch_size: int = field(
         default=24, metadata={"help": "Pairs a step on each device; a multiple of per_example lets prompts stay whole."}
     )
-    gradient_accumulation_steps: int = field(default=1, metadata={"help": "Batches gathered for one step."})
     per_device_eval_batch_size: int = field(default=24, metadata={"help": "Pairs at once in evaluation."})
     seed: int = field(default=0, metadata={"help": "Of the pairs that are made and of their order."})
-    max_length: int | None = field(default=None, metadata={"help": "Longest row in tokens; a longer one is an error."})
     chosen_logp_limit: float = field(
         default=5.0,
         metadata={
             "help": "Warn when the chosen notices' log-probability sinks below the reference by more nats than this."
         },
     )
-    generate_validation: bool = field(
-        default=True,
-        metadata={"help": "Write and judge validation notices at every evaluation, and choose the best checkpoint."},
-    )
     precompute_ref_log_probs: bool = field(
         default=True, metadata={"help": "Compute the reference once; ondo needs it so, and keeps it on disk."}
     )
-    bf16: bool | None = field(default=False, metadata={"help": "Autocast; the frozen weights are bfloat16 without it."})
-    gradient_checkpointing: bool = field(default=False, metadata={"help": "Trade time for memory."})
-    dataloader_pin_memory: bool = field(default=torch.cuda.is_available())
     logging_steps: float = field(default=5, metadata={"help": "Steps between two lines of the log."})
     eval_strategy: Literal["no", "steps", "epoch"] = field(
         default="steps", metadata={"help": "When to evaluate: epoch, steps or no."}
@@ -75,15 +62,6 @@ class DpoConfig(DPOConfig):
         default="steps", metadata={"help": "When to save a checkpoint: as eval_strategy."}
     )
     save_steps: float = field(default=0.25, metadata={"help": "Steps between; below 1, a share of all steps."})
-    save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints kept: the newest and the best."})
-    load_best_model_at_end: bool = field(default=True, metadata={"help": "End with the best checkpoint."})
-    metric_for_best_model: str | None = field(
-        default=None, metadata={"help": "Default: notices that pass every rule, then the loss."}
-    )
-    greater_is_better: bool | None = field(default=None)
-    use_cpu: bool = field(
-        default=not torch.cuda.is_available(), metadata={"help": "Train on the CPU in spite of a GPU."}
-    )
 
     def __post_init__(self) -> None:
         """Check what belongs together, then let TRL and transformers do theirs.
@@ -91,16 +69,13 @@ class DpoConfig(DPOConfig):
         Raises:
             ValueError: names the key.
         """
-        if self.packing not in ("trie", "none"):
-            raise ValueError(f"packing: {self.packing!r} is neither trie nor none")
+        self.settle()
         if self.per_example < 0:
             raise ValueError(f"per_example must be at least 0, got {self.per_example}")
         if self.pool < 0 or self.per_pool_cell < 1:
             raise ValueError("pool must be at least 0 and per_pool_cell at least 1")
         if self.pairs is not None and self.faults is not None:
             raise ValueError("faults: chooses what is made; the pairs of a file are made already")
-        if self.eval_strategy == "no" and self.load_best_model_at_end:
-            raise ValueError("eval_strategy: no leaves nothing to choose by: set load_best_model_at_end: false")
         if not self.precompute_ref_log_probs:
             raise ValueError("precompute_ref_log_probs: false is not possible: margins per fault need the reference")
         if "robust" in self.loss_type and not 0 <= self.label_smoothing < 0.5:
@@ -111,7 +86,4 @@ class DpoConfig(DPOConfig):
             raise ValueError(f"loss_weights: expected {len(self.loss_type)}, one for each of loss_type")
         if self.sync_ref_model:
             raise ValueError("sync_ref_model: true moves the reference, which is computed once")
-        if self.metric_for_best_model is None:
-            self.metric_for_best_model = "selection" if self.generate_validation else "loss"
-            self.greater_is_better = self.generate_validation
         super().__post_init__()

@@ -180,7 +180,6 @@ def run_dpo(settings: Settings, callbacks: Sequence[TrainerCallback] = (), group
     stage = Stage(
         name="dpo",
         parts=settings.parts,
-        plain=tuple(kind() for kind in TYPES),
         run=settings.run,
         seed=config.seed,
         entries={

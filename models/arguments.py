@@ -1,9 +1,11 @@
-"""Settings that both training stages share: the base model, and where and how a run is kept."""
+"""Settings that both training stages share: the trainer's, the base model, and where and how a run is kept."""
 
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+import torch
 
 from models.embedded import EMBEDDED_NAME
 from models.load import DtypeName, ModelSpec
@@ -16,6 +18,47 @@ PACKING_HELP = (
     "trie: every token that rows of a batch share is computed once, exactly; none: TRL as it is. What the model or the "
     "other settings rule out is said at the start."
 )
+
+
+@dataclass
+class TrainerDefaults:
+    """What both stages set alike in TRL's configurations; stands before ``SFTConfig`` or ``DPOConfig`` as a base."""
+
+    packing: Packing = field(default="trie", metadata={"help": PACKING_HELP})
+    lr_scheduler_type: str = field(default="linear", metadata={"help": "Course of the learning rate after warm-up."})
+    max_grad_norm: float = field(default=1.0, metadata={"help": "Longest gradient; longer ones are scaled down."})
+    gradient_accumulation_steps: int = field(default=1, metadata={"help": "Batches gathered for one step."})
+    max_length: int | None = field(default=None, metadata={"help": "Longest row in tokens; a longer one is an error."})
+    generate_validation: bool = field(
+        default=True,
+        metadata={"help": "Write and judge validation notices at every evaluation, and choose the best checkpoint."},
+    )
+    bf16: bool | None = field(default=False, metadata={"help": "Autocast; the frozen weights are bfloat16 without it."})
+    gradient_checkpointing: bool = field(default=False, metadata={"help": "Trade time for memory."})
+    dataloader_pin_memory: bool = field(default=torch.cuda.is_available())
+    save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints kept: the newest and the best."})
+    load_best_model_at_end: bool = field(default=True, metadata={"help": "End with the best checkpoint."})
+    metric_for_best_model: str | None = field(
+        default=None, metadata={"help": "Default: notices that pass every rule, then the loss."}
+    )
+    greater_is_better: bool | None = field(default=None)
+    use_cpu: bool = field(
+        default=not torch.cuda.is_available(), metadata={"help": "Train on the CPU in spite of a GPU."}
+    )
+
+    def settle(self) -> None:
+        """Check what belongs together and fill in what follows from it; for ``__post_init__``, before TRL's own.
+
+        Raises:
+            ValueError: names the key.
+        """
+        if self.packing not in ("trie", "none"):
+            raise ValueError(f"packing: {self.packing!r} is neither trie nor none")
+        if getattr(self, "eval_strategy", None) == "no" and self.load_best_model_at_end:
+            raise ValueError("eval_strategy: no leaves nothing to choose by: set load_best_model_at_end: false")
+        if self.metric_for_best_model is None:
+            self.metric_for_best_model = "selection" if self.generate_validation else "loss"
+            self.greater_is_better = self.generate_validation
 
 
 @dataclass

@@ -39,8 +39,8 @@ class RecipeParser(TrlParser):
     """Reads ``--config FILE`` and options into dataclasses.
 
     Args:
-        types: the dataclasses; a field that one of them declares itself is shown by ``--help``, what it inherits from
-            TRL is accepted and not listed.
+        types: the dataclasses; ``--help`` shows the fields that they or a base of ours declare, what comes from TRL is
+            accepted and not listed.
         description: the text above the options in ``--help``.
     """
 
@@ -55,7 +55,9 @@ class RecipeParser(TrlParser):
         self.types = tuple(types)
         self.epilog = "Every other option of TRL's configuration and transformers' TrainingArguments is accepted too."
         self._file: Path | None = None
-        own = {name for kind in types for name in inspect.get_annotations(kind)}
+        theirs = ("trl.", "transformers.")
+        ours = [part for kind in types for part in kind.__mro__ if not part.__module__.startswith(theirs)]
+        own = {name for part in ours for name in inspect.get_annotations(part)}
         self._flags = {"--help"}
         for action in self._actions:
             negation = action.option_strings[0].startswith("--no_")

@@ -39,7 +39,6 @@ class Stage:
     Attributes:
         name: ``sft`` or ``dpo``.
         parts: the recipe's dataclasses.
-        plain: the same dataclasses at their defaults.
         run: where the run is kept.
         seed: of the training.
         entries: what the manifest shall say beyond what every run says: data files and their hashes, say.
@@ -49,12 +48,17 @@ class Stage:
 
     name: str
     parts: tuple[Any, ...]
-    plain: tuple[Any, ...]
     run: RunArguments
     seed: int
     entries: Mapping[str, Any]
     parent: Run | None = None
     group: str | None = None
+
+    @property
+    def pipeline(self) -> str | None:
+        """The name that runs of one pipeline share: the one given, or the parent's."""
+        inherited = None if self.parent is None else self.parent.manifest.get("group")
+        return self.group or inherited
 
 
 def fit(
@@ -90,7 +94,7 @@ def fit(
                 run,
                 {**resolved(*stage.parts), "lineage": stage.entries, "parent": stage.parent and stage.parent.id},
                 wanted=stage.run.tracking,
-                group=stage.group or (stage.parent and stage.parent.manifest.get("group")) or run.id,
+                group=stage.pipeline,
                 tags=(loaded.spec.name, stage.name),
             )
             trainer.args.report_to = tracking.report_to
@@ -157,8 +161,8 @@ def _open(stage: Stage, loaded: Loaded) -> Run:
         settings,
         runs_dir=stage.run.folder,
         parent=stage.parent,
-        recipe_text=recipe_text(stage.parts, stage.plain),
-        group=stage.group or (stage.parent and stage.parent.manifest.get("group")),
+        recipe_text=recipe_text(stage.parts, [type(part)() for part in stage.parts]),
+        group=stage.pipeline,
         base_model=loaded.spec.name,
         base_revision=loaded.spec.revision,
         base_spec=dataclasses.asdict(loaded.spec),

@@ -154,16 +154,6 @@ def described(tracking: Tracking) -> dict[str, Any]:
     }
 
 
-def log(tracking: Tracking, values: Mapping[str, Any], summary: Mapping[str, Any] | None = None) -> None:
-    """Log values at the present step and set entries of the summary, which tables of runs show."""
-    if tracking.wandb_run is None:
-        return
-    if values:
-        tracking.wandb_run.log(dict(values))
-    if summary:
-        tracking.wandb_run.summary.update(dict(summary))
-
-
 def finish_tracking(tracking: Tracking, *, failed: bool = False) -> None:
     """Close the W&B run and print, once, how to send an offline one."""
     if tracking.wandb_run is None:

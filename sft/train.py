@@ -114,7 +114,6 @@ def run_sft(settings: Settings, callbacks: Sequence[TrainerCallback] = (), group
     stage = Stage(
         name="sft",
         parts=settings.parts,
-        plain=tuple(kind() for kind in TYPES),
         run=settings.run,
         seed=settings.config.seed,
         entries={

@@ -3,9 +3,15 @@
 import json
 from pathlib import Path
 
+import torch
+from safetensors.torch import load_file
+
 import dpo.train
 import sft.train
 from models.recipe import RecipeParser
+from models.runs import Run
+
+WEIGHTS = "adapter_model.safetensors"
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = ROOT / "launch" / "recipes" / "tiny-random"
@@ -37,3 +43,17 @@ def losses(run):
     """Step, loss and validation loss as they stand in a run's history."""
     history = json.loads((run.path / "history.json").read_text())
     return [(line["step"], key, line[key]) for line in history for key in ("loss", "eval_loss") if key in line]
+
+
+def only_run_of(stage, folder):
+    """The one run of a stage in a folder, finished or not."""
+    (path,) = folder.glob(f"{stage}-*")
+    return Run(path)
+
+
+def assert_same_weights(first, second):
+    """Two adapter folders hold the same tensors, bit by bit."""
+    ours, theirs = load_file(first / WEIGHTS), load_file(second / WEIGHTS)
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        torch.testing.assert_close(value, theirs[name], rtol=0, atol=0)

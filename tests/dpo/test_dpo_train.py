@@ -20,9 +20,8 @@ from models.adapter import AdapterError
 from models.load import load_base, run_spec
 from models.recipe import RecipeParser, resolved
 from models.runs import Run, RunError, file_hash
-from tests.stage_cases import dpo_settings, losses
+from tests.stage_cases import WEIGHTS, assert_same_weights, dpo_settings, losses, only_run_of
 
-WEIGHTS = "adapter_model.safetensors"
 LOSSES = (
     "sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot", "aot_unpaired",
     "apo_zero", "apo_down", "discopop", "sft", "sigmoid_norm",
@@ -67,18 +66,6 @@ def trained(sft_run, pair_file, folder, **options):
 
 def steps(trainer):
     return [line for line in trainer.state.log_history if "loss" in line]
-
-
-def only_run(folder):
-    (path,) = folder.glob("dpo-*")
-    return Run(path)
-
-
-def assert_same_weights(first, second):
-    ours, theirs = load_file(first / WEIGHTS), load_file(second / WEIGHTS)
-    assert ours.keys() == theirs.keys()
-    for name, value in ours.items():
-        torch.testing.assert_close(value, theirs[name], rtol=0, atol=0)
 
 
 def test_a_finished_run_says_where_it_comes_from_and_on_what_it_was_trained(dpo_run, sft_run):
@@ -141,7 +128,7 @@ def test_a_reference_that_is_the_base_model_is_refused(sft_run, pair_file, tmp_p
     monkeypatch.setattr(dpo.train, "pack_trainer", with_base_as_reference)
     with pytest.raises(WrongReferenceError, match="the reference is not the SFT policy"):
         run_dpo(dpo_settings(sft_run, tmp_path, pairs=pair_file, **QUICK))
-    assert not only_run(tmp_path).finished
+    assert not only_run_of("dpo", tmp_path).finished
 
 
 @pytest.mark.parametrize("ld_alpha", [None, 0.5])
@@ -218,7 +205,7 @@ def test_killed_and_resumed_equals_uninterrupted(packing, sft_run, pair_file, tm
     whole = run_dpo(dpo_settings(sft_run, tmp_path / "whole", **options))
     with pytest.raises(KeyboardInterrupt):
         run_dpo(dpo_settings(sft_run, tmp_path / "cut", **options), [StopAt(3)])
-    run = only_run(tmp_path / "cut")
+    run = only_run_of("dpo", tmp_path / "cut")
     run_dpo(dpo_settings(sft_run, tmp_path / "cut", resume=run.path, **options))
     assert run.manifest["training"]["resumed_from"] == "checkpoint-2"
     assert losses(run) == losses(whole)
@@ -233,7 +220,7 @@ def test_resuming_on_other_pairs_is_refused(sft_run, pair_file, tmp_path):
         run_dpo(dpo_settings(sft_run, tmp_path, pairs=own, **QUICK), [StopAt(1)])
     own.write_text("".join(own.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
     with pytest.raises(RunError, match="was started with other data than there is now"):
-        run_dpo(dpo_settings(sft_run, tmp_path, pairs=own, resume=only_run(tmp_path).path, **QUICK))
+        run_dpo(dpo_settings(sft_run, tmp_path, pairs=own, resume=only_run_of("dpo", tmp_path).path, **QUICK))
 
 
 def test_the_displacement_warning_comes_once_and_lands_in_the_manifest(sft_run, pair_file, tmp_path, capsys):

@@ -16,7 +16,6 @@ from models.tracking import (
     check_mode,
     described,
     finish_tracking,
-    log,
     resolve_mode,
     start_tracking,
     trainer_callback,
@@ -112,7 +111,7 @@ def test_an_offline_run_is_described_its_files_are_there_and_home_stays_clean(ru
     assert {key for key in dict(found.wandb_run.config) if key[0] != "_"} == {CONFIG_KEY}
     assert (found.wandb_run.id, found.wandb_run.name, found.wandb_run.group) == (run.id, run.id, "g")
     assert (found.wandb_run.job_type, found.wandb_run.project) == ("sft", "ondo")
-    log(found, {"a": 1.0}, {"b": 2.0})
+    found.wandb_run.log({"a": 1.0})
     folder = found.folder
     assert run.manifest["wandb"] == described(found)
     finish_tracking(found)
@@ -134,7 +133,6 @@ def test_an_offline_run_is_described_its_files_are_there_and_home_stays_clean(ru
 def test_disabled_makes_no_run_and_no_file(run, tmp_path):
     found = start_tracking(run, {}, wanted="disabled")
     assert (found.mode, found.report_to, found.folder) == ("disabled", [], None)
-    log(found, {"a": 1})
     finish_tracking(found)
     assert not (tmp_path / "wandb").exists()
 

@@ -15,9 +15,7 @@ from models.load import ModelSpec, load_base, run_spec
 from models.recipe import RecipeParser, resolved
 from models.runs import Run, RunError, file_hash, newest_run, open_run
 from sft.train import TYPES, build_trainer, load_data, run_sft
-from tests.stage_cases import losses, sft_settings
-
-WEIGHTS = "adapter_model.safetensors"
+from tests.stage_cases import WEIGHTS, assert_same_weights, losses, only_run_of, sft_settings
 
 
 class StopAt(TrainerCallback):
@@ -39,18 +37,6 @@ class Verdicts(TrainerCallback):
 
     def on_evaluate(self, args, state, control, metrics, **_):
         metrics["eval_selection"] = next(self.scores)
-
-
-def only_run(folder):
-    (path,) = folder.glob("sft-*")
-    return Run(path)
-
-
-def assert_same_weights(first, second):
-    ours, theirs = load_file(first / WEIGHTS), load_file(second / WEIGHTS)
-    assert ours.keys() == theirs.keys()
-    for name, value in ours.items():
-        torch.testing.assert_close(value, theirs[name], rtol=0, atol=0)
 
 
 def test_a_finished_run_says_what_was_done_with_what(sft_run, chat_files):
@@ -141,7 +127,7 @@ def test_killed_and_resumed_equals_uninterrupted(packing, chat_files, tmp_path):
     whole = run_sft(sft_settings(chat_files, tmp_path / "whole", **options))
     with pytest.raises(KeyboardInterrupt) as stopped:
         run_sft(sft_settings(chat_files, tmp_path / "cut", **options), [StopAt(3)])
-    run = only_run(tmp_path / "cut")
+    run = only_run_of("sft", tmp_path / "cut")
     assert stopped.value.__notes__ == [f"the run is unfinished; go on with: launch/sft.py --resume {run.path}"]
     assert not run.finished
     with pytest.raises(RunError, match=re.escape(str(run.path))):
@@ -159,7 +145,7 @@ def test_killed_and_resumed_equals_uninterrupted(packing, chat_files, tmp_path):
 def test_a_run_cut_before_its_first_checkpoint_begins_anew(chat_files, tmp_path, sft_run):
     with pytest.raises(KeyboardInterrupt):
         run_sft(sft_settings(chat_files, tmp_path), [StopAt(1)])
-    run = run_sft(sft_settings(chat_files, tmp_path, resume=only_run(tmp_path).path))
+    run = run_sft(sft_settings(chat_files, tmp_path, resume=only_run_of("sft", tmp_path).path))
     assert run.manifest["training"]["resumed_from"] is None
     assert losses(run) == losses(sft_run)
 
@@ -167,7 +153,7 @@ def test_a_run_cut_before_its_first_checkpoint_begins_anew(chat_files, tmp_path,
 def test_resuming_with_another_recipe_is_refused_and_names_the_keys(chat_files, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run_sft(sft_settings(chat_files, tmp_path), [StopAt(1)])
-    run = only_run(tmp_path)
+    run = only_run_of("sft", tmp_path)
     with pytest.raises(RunError) as error:
         run_sft(sft_settings(chat_files, tmp_path, resume=run.path, learning_rate=0.5, lora_r=4))
     assert re.search(r"learning_rate \([\d.e-]+, now 0.5\)", str(error.value))
@@ -183,7 +169,7 @@ def test_resuming_on_other_data_is_refused(chat_files, tmp_path):
         run_sft(sft_settings((own, chat_files[1]), tmp_path), [StopAt(1)])
     own.write_bytes(own.read_bytes() + b"\n")
     with pytest.raises(RunError, match="was started with other data than there is now"):
-        run_sft(sft_settings((own, chat_files[1]), tmp_path, resume=only_run(tmp_path).path))
+        run_sft(sft_settings((own, chat_files[1]), tmp_path, resume=only_run_of("sft", tmp_path).path))
 
 
 def _enospc(*_, **__):
@@ -214,7 +200,7 @@ def test_a_full_disk_leaves_an_unfinished_run_that_can_be_resumed(
         patch.setattr(where, failure)
         with pytest.raises(error, match=told) as raised:
             run_sft(sft_settings(chat_files, tmp_path))
-    run = only_run(tmp_path)
+    run = only_run_of("sft", tmp_path)
     assert raised.value.__notes__[-1].endswith(f"--resume {run.path}")
     assert not run.finished
     resumed = run_sft(sft_settings(chat_files, tmp_path, resume=run.path))
