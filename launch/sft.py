@@ -14,6 +14,7 @@ import _root  # noqa: F401  (must stand first: it puts the repository root on sy
 
 import sys
 
+from models.processes import take_cores
 from models.recipe import RecipeParser, with_resumed_recipe
 from models.script import run_script
 from sft.train import TYPES, Settings, dry_run, run_sft
@@ -21,6 +22,7 @@ from sft.train import TYPES, Settings, dry_run, run_sft
 
 def main() -> int:
     settings = Settings(*RecipeParser(TYPES, __doc__ or "").parse(with_resumed_recipe(sys.argv[1:])))
+    take_cores(settings.run.threads)
     if settings.run.dry_run:
         dry_run(settings)
     else:

@@ -104,6 +104,11 @@ class RunArguments:
         },
     )
 
+    threads: int | None = field(
+        default=None,
+        metadata={"help": "CPU threads; without it OMP_NUM_THREADS, or every core where accelerate allows but one."},
+    )
+
     @property
     def folder(self) -> Path:
         """``runs_dir`` as a path."""

@@ -27,7 +27,7 @@ _DROPPED = frozenset({"output_dir", "report_to", "run_name", "resume_from_checkp
 _SECRET = "hub_token"
 """Would end up in checkpoints and in the command that a manifest holds, so it is taken from the environment alone."""
 
-_NOT_RECORDED = _DROPPED | {_SECRET, "runs_dir", "resume", "dry_run", "tracking"}
+_NOT_RECORDED = _DROPPED | {_SECRET, "runs_dir", "resume", "dry_run", "tracking", "threads"}
 """Keys that say nothing of the result, or must not be told."""
 
 
