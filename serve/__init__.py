@@ -1,1 +1,1 @@
-"""The HTTP service: an engine that writes notices, a guard that lets only right ones out, and what stands around them."""
+"""The HTTP service: an engine writes notices, a guard lets only right ones out."""
