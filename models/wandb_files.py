@@ -89,10 +89,11 @@ def records(file: Path) -> Iterator[Any]:
     Raises:
         WandbFileError: it is no such file, or damaged before its end.
     """
-    from wandb.proto.wandb_internal_pb2 import Record
+    from wandb.proto import wandb_internal_pb2
 
+    message: Any = wandb_internal_pb2
     for data in _log_records(file):
-        record = Record()
+        record = message.Record()
         record.ParseFromString(data)
         yield record
 
