@@ -1,7 +1,7 @@
 """Stage 2: DPO from a finished SFT run, with that same policy as the reference, on verified pairs."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +18,7 @@ from dpo.load import fault_counts, load_pairs
 from dpo.make import Made, make_pairs
 from dpo.pair_files import write_pair_files
 from dpo.pairs import Pair, pair_line
-from dpo.trainer import FAULT, PairCollator, PairTrainer
+from dpo.trainer import FAULT, PAIR, PairCollator, PairTrainer
 from eval.callback import NoticeEvaluation
 from models.adapter import load_adapter
 from models.arguments import RunArguments
@@ -28,7 +28,9 @@ from models.processes import broadcast, wait_for_all
 from models.rows import preference_rows
 from models.runs import Run, RunError, file_hash, newest_run, open_run
 from models.stage import Stage, fit
+from models.tracking.lineage import Node, node
 from models.trie import pack_trainer
+from models.vocabulary import choose_vocabulary
 
 PAIRS = "pairs.jsonl"
 """The pairs a run learns from, in its directory; when they were made there, with the report of their making."""
@@ -133,10 +135,13 @@ def build_trainer(
     config.precompute_ref_log_probs = not packed  # packed, it is computed by pack_trainer
     set_seed(config.seed)
     model = load_adapter(loaded, parent.adapter, trainable=True)
-    names = sorted({pair.fault for pair in (*data.train, *data.validation)})
+    pairs = (*data.train, *data.validation)
+    texts = [notice for pair in pairs for notice in (pair.chosen, pair.rejected)]
+    choose_vocabulary(model, loaded.tokenizer, config.vocabulary, texts, packed=packed)
+    names = sorted({pair.fault for pair in pairs})
     rows = {
-        name: pair_rows(loaded, pairs, names, config.max_length)
-        for name, pairs in (("train", data.train), ("validation", data.validation))
+        name: pair_rows(loaded, part, names, config.max_length)
+        for name, part in (("train", data.train), ("validation", data.validation))
     }
     trainer = PairTrainer(
         faults=names,
@@ -150,7 +155,7 @@ def build_trainer(
         callbacks=list(callbacks),
     )
     if packed:
-        pack_trainer(trainer, reference_cache=cache_root() / "reference")
+        pack_trainer(trainer, reference_cache=cache_root() / "reference", budget=config.token_budget)
     if config.generate_validation:
         readings = list(dict.fromkeys(pair.reading for pair in data.validation))
         trainer.add_callback(NoticeEvaluation(trainer, loaded.tokenizer, readings))
@@ -158,10 +163,11 @@ def build_trainer(
 
 
 def pair_rows(loaded: Loaded, pairs: Sequence[Pair], faults: Sequence[str], max_length: int | None) -> Dataset:
-    """Token rows of pairs, with the number of each pair's fault."""
+    """Token rows of pairs, with the number of each pair and of its fault."""
     triples = [(pair.reading, pair.chosen, pair.rejected) for pair in pairs]
     rows = preference_rows(loaded.tokenizer, triples, max_length)
-    return rows.add_column(FAULT, [faults.index(pair.fault) for pair in pairs])
+    rows = rows.add_column(FAULT, [faults.index(pair.fault) for pair in pairs])
+    return rows.add_column(PAIR, list(range(len(pairs))))
 
 
 def run_dpo(settings: Settings, callbacks: Sequence[TrainerCallback] = (), group: str | None = None) -> Run:
@@ -194,6 +200,7 @@ def run_dpo(settings: Settings, callbacks: Sequence[TrainerCallback] = (), group
         },
         parent=parent,
         group=group,
+        inputs=lineage_inputs(config, parent),
     )
 
     def build(run: Run) -> PairTrainer:
@@ -201,7 +208,48 @@ def run_dpo(settings: Settings, callbacks: Sequence[TrainerCallback] = (), group
         wait_for_all()
         return build_trainer(settings, data, parent, loaded, run, callbacks)
 
-    return fit(stage, loaded, build, conclude=lambda trainer: {"displacement": trainer.displacement})
+    return fit(
+        stage,
+        loaded,
+        build,
+        conclude=lambda trainer: {"displacement": trainer.displacement},
+        outputs=lambda run: [] if config.pairs else [pairs_node(run.path / PAIRS)],
+        show=lambda trainer, tracking: tracking.table(
+            "pairs", MARGIN_COLUMNS, margin_rows(data.validation, trainer.margins)
+        ),
+    )
+
+
+def lineage_inputs(config: DpoConfig, parent: Run) -> tuple[Node, ...]:
+    """What the adapter comes from: the SFT run's examples and adapter, and the pairs when they are a file."""
+    return (*pair_sources(parent), *([pairs_node(Path(config.pairs))] if config.pairs else []))
+
+
+def pair_sources(parent: Run) -> tuple[Node, ...]:
+    """What pairs are made from: the examples of an SFT run, and, through their choice, its adapter."""
+    files = parent.manifest["data"]
+    return (
+        node("examples", "examples", "dataset", Path(files["train"]["file"])),
+        node("validation examples", "examples-validation", "dataset", Path(files["validation"]["file"])),
+        node("parent adapter", "sft-adapter", "model", parent.adapter),
+    )
+
+
+def pairs_node(path: Path) -> Node:
+    """A pair file in a lineage."""
+    return node("pairs", "pairs", "dataset", path)
+
+
+MARGIN_COLUMNS = ("fault", "rule", "yesterday", "today", "chosen", "rejected", "margin")
+
+
+def margin_rows(pairs: Sequence[Pair], margins: Mapping[int, float]) -> list[tuple[Any, ...]]:
+    """Pairs as rows of :data:`MARGIN_COLUMNS`, the least well ranked first; margins by their number, in nats."""
+    order = sorted(margins, key=lambda number: margins[number])
+    return [
+        (p.fault, p.rule, p.reading.yesterday, p.reading.today, p.chosen, p.rejected, margins[number])
+        for number, p in ((number, pairs[number]) for number in order)
+    ]
 
 
 def dry_run(settings: Settings) -> None:

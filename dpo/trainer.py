@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from torch.nn import functional
 from trl import DPOTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
-FAULT = "fault_id"
+FAULT, PAIR = "fault_id", "pair_id"
+"""Columns of a row beside its tokens: number of its fault, and its own number in the dataset."""
 _COLUMNS = ("count", "margin", "accuracy", "chosen_logp", "shift")
 
 STEP_ZERO_NATS = {torch.float32: 1e-3, torch.bfloat16: 1.5, torch.float16: 0.5}
@@ -29,12 +31,13 @@ class WrongReferenceError(ValueError):
 
 
 class PairCollator(DataCollatorForPreference):
-    """TRL's collator, with the pairs' fault numbers beside it, shape (B,)."""
+    """TRL's collator, with the numbers of the pairs and of their faults beside it, each of shape (B,)."""
 
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
         """One padded batch; see TRL."""
         batch: dict[str, Any] = super().torch_call(examples)
-        batch[FAULT] = torch.tensor([example[FAULT] for example in examples])
+        for column in (FAULT, PAIR):
+            batch[column] = torch.tensor([example[column] for example in examples])
         return batch
 
 
@@ -57,13 +60,19 @@ class PairTrainer(DPOTrainer):
     Args:
         faults: names of the faults; a row's ``fault_id`` counts them.
         chosen_logp_limit: nats by which the chosen notices may sink below the reference before a warning.
-        **arguments: TRL's; datasets hold ``prompt_ids``, ``chosen_ids``, ``rejected_ids`` and ``fault_id``.
+        **arguments: TRL's; datasets hold ``prompt_ids``, ``chosen_ids``, ``rejected_ids``, ``fault_id`` and
+            ``pair_id``.
+
+    Attributes:
+        displacement: step and shift of the first warning that chosen notices sink; None without one.
+        margins: margin of each validation pair at the last evaluation, by ``pair_id``.
     """
 
     def __init__(self, *, faults: Sequence[str], chosen_logp_limit: float, **arguments: Any) -> None:
         self.faults = tuple(faults)
         self.chosen_logp_limit = chosen_logp_limit
         self.displacement: dict[str, float] | None = None
+        self.margins: dict[int, float] = {}
         self._sums = {mode: self._empty() for mode in ("train", "eval")}
         self._checked = False
         super().__init__(**arguments)
@@ -74,23 +83,28 @@ class PairTrainer(DPOTrainer):
 
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()
-        if FAULT not in self._signature_columns:
-            self._signature_columns += [FAULT]
+        self._signature_columns += [column for column in (FAULT, PAIR) if column not in self._signature_columns]
 
     def compute_ref_log_probs(self, model: Any, inputs: dict[str, Any]) -> Any:
-        """TRL's, without the fault numbers, which the model does not know."""
-        return super().compute_ref_log_probs(model, {key: value for key, value in inputs.items() if key != FAULT})
+        """TRL's, without the numbers, which the model does not know."""
+        known = {key: value for key, value in inputs.items() if key not in (FAULT, PAIR)}
+        return super().compute_ref_log_probs(model, known)
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
         inputs = dict(inputs)
-        faults = inputs.pop(FAULT)
+        faults, pairs = inputs.pop(FAULT), inputs.pop(PAIR)
         watched = _Watched(model)
         result = super()._compute_loss(watched, inputs, return_outputs)
-        self._note(faults, *log_ratios(watched.log_probs, inputs, self.ld_alpha))
+        self._note(faults, pairs, *log_ratios(watched.log_probs, inputs, self.ld_alpha))
         return result
 
     def _note(
-        self, faults: torch.Tensor, chosen_logps: torch.Tensor, chosen: torch.Tensor, rejected: torch.Tensor
+        self,
+        faults: torch.Tensor,
+        pairs: torch.Tensor,
+        chosen_logps: torch.Tensor,
+        chosen: torch.Tensor,
+        rejected: torch.Tensor,
     ) -> None:
         mode = "train" if self.model.training else "eval"
         if mode == "train" and not self._checked:
@@ -101,6 +115,8 @@ class PairTrainer(DPOTrainer):
         columns = (torch.ones_like(margins), margins, (margins > 0).to(margins), chosen_logps, chosen)
         values = torch.stack(columns, dim=1).double().cpu()
         self._sums[mode].index_add_(0, faults.cpu(), values)
+        if mode == "eval":
+            self.margins |= dict(zip(pairs.tolist(), margins.tolist(), strict=True))
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """TRL's, with what was noted since the last line: per fault, and over all pairs."""
@@ -113,6 +129,8 @@ class PairTrainer(DPOTrainer):
             self.displacement = {"step": float(self.state.global_step), "shift": shift}
             if self.accelerator.is_main_process:
                 print(displacement_warning(shift, self.chosen_logp_limit, self.state.global_step), file=sys.stderr)
+        if mode == "eval":
+            self.margins = dict(gather_object(list(self.margins.items())))
         prefix = "eval_" if mode == "eval" else ""
         super().log({**logs, **{prefix + key: value for key, value in noted.items()}}, start_time)
 

@@ -24,9 +24,9 @@ class NoticeEvaluation(TrainerCallback):
     """Generates greedy notices for some readings at every evaluation and judges them.
 
     Adds to the trainer's metrics ``eval_pass_rate`` (share of notices that pass every rule) and ``eval_selection``
-    (see :func:`selection`), for ``metric_for_best_model: selection``. Logs both, and each measure under keys that W&B
-    shows as ``eval/<split>/<measure>/pass_rate``. The training goes on as if nothing had happened: generation leaves
-    weights, mode and random state alone. With several processes the first one generates and the others wait.
+    (see :func:`selection`), for ``metric_for_best_model: selection``. Logs both, and each measure under the keys of
+    :func:`eval.summary.flat_metrics`. The training goes on as if nothing had happened: generation leaves weights, mode
+    and random state alone. With several processes the first one generates and the others wait.
 
     An evaluation without ``eval_loss`` (one of several datasets, each under its own prefix) is passed over.
 
@@ -70,7 +70,7 @@ class NoticeEvaluation(TrainerCallback):
         overall = found[OVERALL]
         metrics["eval_pass_rate"] = overall.rate
         metrics["eval_selection"] = selection(round(overall.passed), metrics["eval_loss"])
-        # W&B's callback shows a key that begins with eval_ as eval/.
+        # models.tracking.metrics shows a key that begins with eval_ below eval/.
         flat = {key.replace("eval/", "eval_", 1): value for key, value in flat_metrics(found, self.split).items()}
         self.trainer.log({"eval_pass_rate": overall.rate, "eval_selection": metrics["eval_selection"], **flat})
 

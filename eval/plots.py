@@ -51,8 +51,7 @@ class _Panel:
 
     Attributes:
         title: what is seen.
-        key: in the trainer's log; validation has the same behind ``eval_``. One that begins with a slash is the end of
-            a key that validation alone has.
+        key: in the trainer's log; validation has the same behind ``eval_``.
         neutral: the value of a model that has learnt nothing, if there is one.
         share: whether it lies in 0..1.
     """
@@ -65,7 +64,7 @@ class _Panel:
 
 _PANELS = (
     _Panel("Loss", "loss"),
-    _Panel("Validation notices that pass every rule", f"/{OVERALL}/pass_rate", share=True),
+    _Panel("Validation notices that pass every rule", "pass_rate", share=True),
     _Panel("Reward margin, chosen over rejected", "rewards/margins", neutral=0),
     _Panel("Pairs that rank the chosen notice first", "rewards/accuracies", neutral=0.5, share=True),
     _Panel("Log-prob of chosen notices against the start", "dpo/chosen_logp_shift", neutral=0),
@@ -249,7 +248,7 @@ def _points(panel: _Panel, history: Sequence[Mapping[str, Any]]) -> tuple[Points
         for key, value in entry.items():
             if key == panel.key:
                 training.append((float(entry["step"]), float(value)))
-            elif key == f"eval_{panel.key}" or (panel.key.startswith("/") and key.endswith(panel.key)):
+            elif key == f"eval_{panel.key}":
                 validation.append((float(entry["step"]), float(value)))
     return training, validation
 

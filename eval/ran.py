@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from eval.record import Evaluation
-from models.runs import Run, git_state, hardware, package_versions
+from models.checkout import git_state
+from models.runs import Run, hardware, package_versions
 
 Facts = list[tuple[str, str]]
 

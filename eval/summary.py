@@ -17,7 +17,7 @@ from data.reading import BUCKETS, Bucket, Reading, bucket
 from data.splits import cells
 from data.statistics import mask_figures
 from eval.interval import Rate, rate
-from eval.measure import MEASURES, Measure
+from eval.measure import MEASURES, OVERALL, Measure
 from eval.record import Evaluation, JudgedNotice, Record
 
 Rates = dict[str, Rate]
@@ -148,8 +148,13 @@ def rates(records: Sequence[Record]) -> Rates:
 
 
 def flat_metrics(rates: Rates, split: str) -> dict[str, float]:
-    """Pass rates under the keys that W&B shows, e.g. ``eval/test/delta/pass_rate``: the same in every stage."""
-    return {f"eval/{split}/{name}/pass_rate": found.rate for name, found in rates.items()}
+    """Pass rates under the keys that W&B shows, the same in every stage.
+
+    ``eval/test/delta/pass_rate`` for a rule or a group, ``eval/test/overall`` for the whole rubric.
+    """
+    return {
+        f"eval/{split}/{name}{'' if name == OVERALL else '/pass_rate'}": found.rate for name, found in rates.items()
+    }
 
 
 def _rate(records: Iterable[Record], passed: Callable[[JudgedNotice], bool]) -> Rate:

@@ -10,6 +10,7 @@ import torch
 from models.embedded import EMBEDDED_NAME
 from models.load import DtypeName, ModelSpec
 from models.quantize import Quantization
+from models.vocabulary import Vocabulary
 
 Packing = Literal["trie", "none"]
 TrackingMode = Literal["auto", "online", "offline", "disabled"]
@@ -25,6 +26,20 @@ class TrainerDefaults:
     """What both stages set alike in TRL's configurations; stands before ``SFTConfig`` or ``DPOConfig`` as a base."""
 
     packing: Packing = field(default="trie", metadata={"help": PACKING_HELP})
+    token_budget: int = field(
+        default=8192,
+        metadata={
+            "help": "Distinct tokens computed at once with packing: trie; a batch with more is computed in parts, each "
+            "a second time in the backward pass. Lower it when memory is short: the numbers stay the same."
+        },
+    )
+    vocabulary: Vocabulary | None = field(
+        default=None,
+        metadata={
+            "help": "task: the head knows only the words a notice can need, in training and decoding, which is faster "
+            "on a CPU; full: all of them. Without it full, or what the SFT run had."
+        },
+    )
     lr_scheduler_type: str = field(default="linear", metadata={"help": "Course of the learning rate after warm-up."})
     max_grad_norm: float = field(default=1.0, metadata={"help": "Longest gradient; longer ones are scaled down."})
     gradient_accumulation_steps: int = field(default=1, metadata={"help": "Batches gathered for one step."})
@@ -54,6 +69,8 @@ class TrainerDefaults:
         """
         if self.packing not in ("trie", "none"):
             raise ValueError(f"packing: {self.packing!r} is neither trie nor none")
+        if self.token_budget < 1:
+            raise ValueError(f"token_budget must be at least 1, got {self.token_budget}")
         if getattr(self, "eval_strategy", None) == "no" and self.load_best_model_at_end:
             raise ValueError("eval_strategy: no leaves nothing to choose by: set load_best_model_at_end: false")
         if self.metric_for_best_model is None:
@@ -108,6 +125,9 @@ class RunArguments:
         default=None,
         metadata={"help": "CPU threads; without it OMP_NUM_THREADS, or every core where accelerate allows but one."},
     )
+
+    recipe_name: str | None = field(default=None, init=False)
+    """The recipe file as a person would name it, e.g. ``tiny-random/sft``; None without one. The parser sets it."""
 
     @property
     def folder(self) -> Path:

@@ -19,6 +19,7 @@ from typing import Any, NoReturn, get_args, get_type_hints
 import yaml
 from trl import TrlParser
 
+from models.arguments import RunArguments
 from models.runs import open_unfinished
 
 _DROPPED = frozenset({"output_dir", "report_to", "run_name", "resume_from_checkpoint"})
@@ -96,7 +97,11 @@ class RecipeParser(TrlParser):
         unexpected = self.parse_known_args([*options, *rest])[1]
         if unexpected:
             self.error(f"unexpected {' '.join(unexpected)}")
-        return tuple(self.parse_args_into_dataclasses(args=[*options, *rest], look_for_args_file=False))
+        parts = tuple(self.parse_args_into_dataclasses(args=[*options, *rest], look_for_args_file=False))
+        for part in parts:
+            if file is not None and isinstance(part, RunArguments):
+                part.recipe_name = f"{file.resolve().parent.name}/{file.stem}"
+        return parts
 
     def _options(self, file: Path) -> list[str]:
         options: list[str] = []

@@ -8,7 +8,6 @@ directory for a finished run.
 import json
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from data.files import write_atomic
+from models.checkout import git_diff, git_state
 
 MANIFEST, UNFINISHED, RECIPE = "manifest.json", "unfinished.json", "recipe.yaml"
+CODE = "code.diff"
+"""What the code differed by from the commit in the manifest; there when it did."""
 _PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "bitsandbytes", "tokenizers", "wandb")
-_ROOT = Path(__file__).resolve().parent.parent
 
 
 class RunError(ValueError):
@@ -114,6 +115,10 @@ def create_run(
     run.eval.mkdir()
     run.checkpoints.mkdir()
     write_atomic(run.recipe_file, recipe_text)
+    code = git_state()
+    difference = git_diff() if code is not None and code["dirty"] else ""
+    if difference:
+        write_atomic(run.path / CODE, difference)
     manifest = {
         "run": run.id,
         "stage": stage,
@@ -121,7 +126,7 @@ def create_run(
         "command": sys.argv,
         "recipe": dict(recipe),
         "started": started.isoformat(),
-        "git": git_state(),
+        "git": code,
         "packages": package_versions(),
         "hardware": hardware(),
         **entries,
@@ -199,20 +204,6 @@ def last_checkpoint(run: Run) -> Path | None:
 def file_hash(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     return sha256(path.read_bytes()).hexdigest()
-
-
-@cache
-def git_state() -> dict[str, Any] | None:
-    """Commit and whether tracked or new files differ from it; None outside a git checkout."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(_ROOT), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
-
-    try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
-    except (OSError, subprocess.SubprocessError):
-        return None
 
 
 @cache

@@ -1,4 +1,7 @@
-"""What every script does around its work: errors that a user can mend become one clear message and exit code 2."""
+"""What every script does around its work: errors that a user can mend become one clear message and exit code 2.
+
+And what lies offline at the end is said once, with the command that sends it to W&B.
+"""
 
 import os
 import sys
@@ -6,6 +9,8 @@ import traceback
 from collections.abc import Callable
 
 from safetensors import SafetensorError
+
+from models.tracking.run import tell_how_to_send
 
 INTERRUPTED = 130
 
@@ -27,6 +32,8 @@ def run_script(name: str, work: Callable[[], int]) -> int:
         print(f"{name}: interrupted", file=sys.stderr)
         _print_notes(name, error)
         return INTERRUPTED
+    finally:
+        tell_how_to_send()
 
 
 def _print_notes(name: str, error: BaseException) -> None:

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,12 @@ from models.load import Loaded
 from models.processes import broadcast, is_main, wait_for_all
 from models.progress import ShortProgress
 from models.recipe import recipe_text, resolved
-from models.runs import Run, RunError, create_run, finish_run, last_checkpoint, open_unfinished
+from models.runs import CODE, Run, RunError, create_run, finish_run, last_checkpoint, open_unfinished
 from models.template import template_hash
-from models.tracking import check_mode, described, finish_tracking, start_tracking, trainer_callback
+from models.tracking.lineage import Node, lineage, node
+from models.tracking.metrics import TrackingCallback, final_metrics
+from models.tracking.mode import check_mode
+from models.tracking.run import Tracking, described, finish_tracking, start_tracking
 
 HISTORY = "history.json"
 """What the trainer logged, line by line, in the run's directory."""
@@ -44,6 +47,7 @@ class Stage:
         entries: what the manifest shall say beyond what every run says: data files and their hashes, say.
         parent: the run this one goes on from.
         group: W&B group; the parent's, or the run's own id, when None.
+        inputs: what the adapter is made from, beside the base model.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Stage:
     entries: Mapping[str, Any]
     parent: Run | None = None
     group: str | None = None
+    inputs: tuple[Node, ...] = ()
 
     @property
     def pipeline(self) -> str | None:
@@ -66,6 +71,8 @@ def fit(
     loaded: Loaded,
     build: Callable[[Run], Any],
     conclude: Callable[[Any], Mapping[str, Any]] = lambda trainer: {},
+    outputs: Callable[[Run], Sequence[Node]] = lambda run: (),
+    show: Callable[[Any, Tracking], None] = lambda trainer, tracking: None,
 ) -> Run:
     """Train, save the adapter and finish the run.
 
@@ -77,6 +84,8 @@ def fit(
         loaded: the base model.
         build: makes the trainer for a run; its model is the PEFT model whose adapter ``default`` is saved.
         conclude: further entries of the final manifest, from the trainer after training.
+        outputs: what the run made beside the adapter.
+        show: sends tables and pictures of the trained model to W&B.
 
     Raises:
         RunError: the run to resume is finished, missing, or was started with another recipe.
@@ -85,28 +94,23 @@ def fit(
     """
     check_mode(os.environ)
     run = Run(Path(broadcast(lambda: str(_open(stage, loaded).path))))
-    tracking, began = None, bool(stage.run.resume)
+    tracking, began = Tracking("disabled", "another process tracks"), bool(stage.run.resume)
     try:
         trainer = build(run)
         _make_quiet(trainer)
-        if is_main():
-            tracking = start_tracking(
-                run,
-                {**resolved(*stage.parts), "lineage": stage.entries, "parent": stage.parent and stage.parent.id},
-                wanted=stage.run.tracking,
-                group=stage.pipeline,
-                tags=(loaded.spec.name, stage.name),
-            )
-            trainer.args.report_to = tracking.report_to
-            if tracking.report_to:
-                trainer.add_callback(trainer_callback())
+        callback = None
+        if trainer.is_world_process_zero():
+            tracking = _track(stage, loaded, run)
+            callback = TrackingCallback(tracking)
+            trainer.add_callback(callback)
         checkpoint = last_checkpoint(run) if stage.run.resume else None
         began, started = True, time.monotonic()
         outcome = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         wait_for_all()
-        if is_main():
+        if callback is not None:
             save_adapter(trainer.accelerator.unwrap_model(trainer.model), loaded, run.adapter)
             write_atomic(run.path / HISTORY, json.dumps(trainer.state.log_history, indent=1) + "\n")
+            made = (node("adapter", f"{stage.name}-adapter", "model", run.adapter), *outputs(run))
             finish_run(
                 run,
                 training={
@@ -117,13 +121,13 @@ def fit(
                     "best_checkpoint": _name(trainer.state.best_model_checkpoint),
                     "best_metric": trainer.state.best_metric,
                     "metrics": outcome.metrics,
+                    **callback.pace.manifest(),
                 },
                 **conclude(trainer),
-                **({} if tracking is None else {"wandb": described(tracking)}),
+                lineage=lineage(_inputs(stage, run), made),
             )
     except BaseException as error:
-        if tracking is not None:
-            finish_tracking(tracking, failed=True)
+        finish_tracking(tracking, failed=True)
         if not began:
             if is_main():
                 shutil.rmtree(run.path, ignore_errors=True)
@@ -133,12 +137,63 @@ def fit(
         if told is error:
             raise
         raise told from error
-    if tracking is not None:
-        finish_tracking(tracking)
+    if callback is not None:
+        _conclude(trainer, tracking, callback, made)
+        tracking.attempt("tables and pictures", lambda _: show(trainer, tracking))
+    finish_tracking(tracking)
     wait_for_all()
     if is_main():
         print(f"ondo: finished {run.path}", file=sys.stderr)
     return run
+
+
+def _track(stage: Stage, loaded: Loaded, run: Run) -> Tracking:
+    """Begin the run's W&B run, or go on with the one it had, and say what goes into it."""
+    began = run.manifest
+    tracking = start_tracking(
+        (began.get("wandb") or {}).get("id") or run.id,
+        stage.name,
+        tracked_config(began),
+        wanted=stage.run.tracking,
+        group=stage.pipeline or run.id,
+        tags=run_tags(began),
+    )
+    run.record(wandb=described(tracking))
+    for taken in _inputs(stage, run):
+        tracking.take_in(taken)
+    return tracking
+
+
+def tracked_config(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What W&B is told of a run: its manifest without the command line, which may hold a token."""
+    return {key: value for key, value in manifest.items() if key not in ("command", "wandb")}
+
+
+def run_tags(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Base model, recipe and prompt style, for W&B."""
+    tags = (manifest["base_model"], manifest.get("recipe_name"), f"prompt {manifest['prompt_hash'][:8]}")
+    return tuple(tag for tag in tags if tag)
+
+
+def base_model_node(manifest: Mapping[str, Any]) -> Node:
+    """The base model in a lineage: known by the hash of its weights, never sent."""
+    return Node("base model", manifest["base_model"], "base-model", manifest["weights_hash"])
+
+
+def _inputs(stage: Stage, run: Run) -> list[Node]:
+    code = run.path / CODE
+    return [
+        base_model_node(run.manifest),
+        *stage.inputs,
+        *([node("code", "code-diff", "code", code)] if code.is_file() else []),
+    ]
+
+
+def _conclude(trainer: Any, tracking: Tracking, callback: TrackingCallback, made: Sequence[Node]) -> None:
+    best = trainer.state.best_global_step if trainer.args.load_best_model_at_end else None
+    tracking.conclude({**final_metrics(trainer.state.log_history, best or None), **callback.pace.total()})
+    for output in made:
+        tracking.put_out(output)
 
 
 def _open(stage: Stage, loaded: Loaded) -> Run:
@@ -163,6 +218,8 @@ def _open(stage: Stage, loaded: Loaded) -> Run:
         parent=stage.parent,
         recipe_text=recipe_text(stage.parts, [type(part)() for part in stage.parts]),
         group=stage.pipeline,
+        recipe_name=stage.run.recipe_name,
+        lineage=lineage(stage.inputs),
         base_model=loaded.spec.name,
         base_revision=loaded.spec.revision,
         base_spec=dataclasses.asdict(loaded.spec),

@@ -19,7 +19,9 @@ from models.lora import LoraArguments
 from models.rows import answer_rows
 from models.runs import Run, file_hash
 from models.stage import Stage, fit
+from models.tracking.lineage import node
 from models.trie import pack_trainer
+from models.vocabulary import choose_vocabulary
 from sft.config import SftConfig
 
 
@@ -82,6 +84,9 @@ def build_trainer(
     config.packing = False  # type: ignore[assignment] # TRL's own packing
     set_seed(config.seed)
     model = get_peft_model(loaded.model, settings.lora.peft_config())
+    texts = [example.notice for file in (data.train, data.validation) for example in file.examples]
+    packed = settings.config.packing == "trie"
+    choose_vocabulary(model, loaded.tokenizer, config.vocabulary, texts, packed=packed)
     rows = {
         name: answer_rows(loaded.tokenizer, [(e.reading, e.notice) for e in file.examples], config.max_length)
         for name, file in (("train", data.train), ("validation", data.validation))
@@ -94,8 +99,8 @@ def build_trainer(
         processing_class=loaded.tokenizer,
         callbacks=list(callbacks),
     )
-    if settings.config.packing == "trie":
-        pack_trainer(trainer)
+    if packed:
+        pack_trainer(trainer, budget=settings.config.token_budget)
     if config.generate_validation:
         readings = [example.reading for example in data.validation.examples]
         trainer.add_callback(NoticeEvaluation(trainer, loaded.tokenizer, readings))
@@ -124,6 +129,10 @@ def run_sft(settings: Settings, callbacks: Sequence[TrainerCallback] = (), group
             },
         },
         group=group,
+        inputs=(
+            node("examples", "examples", "dataset", data.train_file),
+            node("validation examples", "examples-validation", "dataset", data.validation_file),
+        ),
     )
     return fit(stage, loaded, lambda run: build_trainer(settings, data, loaded, run, callbacks))
 

@@ -17,7 +17,7 @@ from tests.eval.made import answer, evaluation, record
 SFT_LOG = [
     {"loss": 2.0, "step": 5, "epoch": 0.5},
     {"eval_loss": 1.5, "step": 10, "epoch": 1.0},
-    {"eval_validation/overall/pass_rate": 0.25, "eval_validation/delta/pass_rate": 0.9, "step": 10, "epoch": 1.0},
+    {"eval_pass_rate": 0.25, "eval_validation/delta/pass_rate": 0.9, "step": 10, "epoch": 1.0},
     {"train_runtime": 3.0, "train_loss": 9.0, "step": 10, "epoch": 1.0},
 ]
 DPO_LOG = [

@@ -142,7 +142,9 @@ def test_every_failing_notice_is_listed_with_its_reasons() -> None:
 
 def test_flat_keys_name_split_and_measure() -> None:
     flat = flat_metrics(rates([record(0, 1), record(0, 2, answer("direction"))]), "test-mini")
-    assert list(flat) == [f"eval/test-mini/{name}/pass_rate" for name in MEASURES]
+    assert list(flat) == [f"eval/test-mini/{name}/pass_rate" for name in MEASURES if name != "overall"] + [
+        "eval/test-mini/overall"
+    ]
     assert flat["eval/test-mini/delta/pass_rate"] == 1
     assert flat["eval/test-mini/delta_group/pass_rate"] == 0.5
-    assert flat["eval/test-mini/overall/pass_rate"] == 0.5
+    assert flat["eval/test-mini/overall"] == 0.5

@@ -56,7 +56,7 @@ def test_the_two_commands_work_in_order_without_a_key(tmp_path, chat_files):
         assert tracked["mode"] == "offline"
         assert list(Path(tracked["folder"]).glob("run-*.wandb"))
         assert Path(tracked["folder"]).is_relative_to(tmp_path)
-    assert f"wandb sync {dpo.manifest['wandb']['folder']}" in done.stderr
+    assert f"python launch/sync.py {dpo.manifest['wandb']['folder']}" in done.stderr
 
 
 def test_two_processes_make_one_run(tmp_path, sft_run):

@@ -8,18 +8,13 @@ import pytest
 import wandb
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
-from models import tracking
 from models.runs import create_run
-from models.tracking import (
-    CONFIG_KEY,
-    Tracking,
-    check_mode,
-    described,
-    finish_tracking,
-    resolve_mode,
-    start_tracking,
-    trainer_callback,
-)
+from models.tracking import mode as mode_module
+from models.tracking import run as run_module
+from models.tracking.lineage import node
+from models.tracking.metrics import TrackingCallback
+from models.tracking.mode import check_mode, resolve_mode
+from models.tracking.run import CONFIG_KEY, Tracking, described, finish_tracking, start_tracking, tell_how_to_send
 
 KEY = "0" * 40
 

@@ -244,8 +244,9 @@ def test_secrets_and_offline_files(chat_files, tmp_path, monkeypatch):
 
     run = run_sft(settings, [Look()])
     wandb.teardown()
-    assert seen["ondo"]["learning_rate"] == settings.config.learning_rate
-    assert seen["ondo"]["lineage"]["data"]["examples"] == 20
+    assert seen["ondo"]["recipe"]["learning_rate"] == settings.config.learning_rate
+    assert seen["ondo"]["data"]["examples"] == 20
+    assert "command" not in seen["ondo"]
     told = run.manifest["wandb"]
     assert told["mode"] == "offline"
     (data,) = (tmp_path / "wandb").glob("offline-run-*/run-*.wandb")
