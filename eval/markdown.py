@@ -55,10 +55,10 @@ def markdown(
     """
     parts = [
         f"# {name(evaluation)} on {evaluation.split}",
-        _table(["", ""], _facts(evaluation)),
+        table(["", ""], _facts(evaluation)),
         *(f"![{picture}]({picture})" for picture in pictures),
         "## Pass rates",
-        _table(rate_headings(), rate_rows(summary.rates)),
+        table(rate_headings(), rate_rows(summary.rates)),
         "What each line counts, and how the intervals are meant: docs/evaluation.md.",
     ]
     if against is not None and tests is not None:
@@ -73,12 +73,12 @@ def markdown(
         "## Above and below zero",
         _sliced("", {SIGN_NAMES[key]: rates for key, rates in summary.signs.items()}, ["delta", "direction", OVERALL]),
         "## Beyond the rules",
-        _table(["measure", "value", "95 % interval"], _beyond(summary)),
+        table(["measure", "value", "95 % interval"], _beyond(summary)),
         f"## Failures ({len(summary.failures)})",
     ]
     if summary.failures:
         rows = [[reading_text(f.reading), f.text, "; ".join(f.reasons.values())] for f in summary.failures]
-        parts.append(_table(["reading", "notice", "why it fails"], rows))
+        parts.append(table(["reading", "notice", "why it fails"], rows))
     else:
         parts.append("None.")
     return "\n\n".join(parts) + "\n"
@@ -125,9 +125,9 @@ def _paired_part(evaluation: Evaluation, against: Evaluation, tests: Mapping[str
     return [
         f"## Against {name(against)}",
         "Exact McNemar test, cell by cell; p is not corrected for the number of lines.",
-        _table(["measure", "before", "now", "gained", "lost", "p"], rows),
+        table(["measure", "before", "now", "gained", "lost", "p"], rows),
         "Cells whose notice passes every rule in one of the two alone:" if changed else "No cell changed overall.",
-        *([_table(["", "reading", "before", "now"], changed)] if changed else []),
+        *([table(["", "reading", "before", "now"], changed)] if changed else []),
     ]
 
 
@@ -162,14 +162,15 @@ def _sliced(heading: str, slices: Mapping[Any, Rates], measures: Sequence[str]) 
         [str(key), str(rates[OVERALL].n), *(f"{rates[measure].rate:.1%}" for measure in measures)]
         for key, rates in slices.items()
     ]
-    return _table([heading, "readings", *measures], rows)
+    return table([heading, "readings", *measures], rows)
 
 
 def _rate_cells(rate: Rate) -> list[str]:
     return [f"{rate.rate:.1%}", f"{rate.low:.1%} - {rate.high:.1%}"]
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; whatever the cells hold stays in them."""
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
 
