@@ -20,6 +20,7 @@ from dpo.pair_files import write_pair_files
 from dpo.pairs import Pair, pair_line
 from dpo.trainer import FAULT, PAIR, PairCollator, PairTrainer
 from eval.callback import NoticeEvaluation
+from eval.track import show_curves
 from models.adapter import load_adapter
 from models.arguments import RunArguments
 from models.embedded import cache_root
@@ -29,6 +30,7 @@ from models.rows import preference_rows
 from models.runs import Run, RunError, file_hash, newest_run, open_run
 from models.stage import Stage, fit
 from models.tracking.lineage import Node, node
+from models.tracking.run import Tracking
 from models.trie import pack_trainer
 from models.vocabulary import choose_vocabulary
 
@@ -214,10 +216,13 @@ def run_dpo(settings: Settings, callbacks: Sequence[TrainerCallback] = (), group
         build,
         conclude=lambda trainer: {"displacement": trainer.displacement},
         outputs=lambda run: [] if config.pairs else [pairs_node(run.path / PAIRS)],
-        show=lambda trainer, tracking: tracking.table(
-            "pairs", MARGIN_COLUMNS, margin_rows(data.validation, trainer.margins)
-        ),
+        show=lambda run, trainer, tracking: _show(run, trainer, tracking, data),
     )
+
+
+def _show(run: Run, trainer: PairTrainer, tracking: Tracking, data: DpoData) -> None:
+    tracking.table("pairs", MARGIN_COLUMNS, margin_rows(data.validation, trainer.margins))
+    show_curves(trainer, tracking, run)
 
 
 def lineage_inputs(config: DpoConfig, parent: Run) -> tuple[Node, ...]:

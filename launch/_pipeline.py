@@ -5,6 +5,7 @@ or not there. A training that was cut off is found by the quickstart's name, whi
 """
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -25,14 +26,19 @@ from data.files import write_atomic
 from data.source import SOURCE, read_source
 from dpo.pair_files import report_path, write_pair_files
 from eval.evaluate import base_run, evaluate, plan
+from eval.plots import heat_map
 from eval.record import Evaluation, load_evaluation, save_evaluation
 from eval.report import Report, ReportStage, write_report
+from eval.track import track_evaluation
+from launch._track import track_data, track_pairs, track_report
 from models.adapter import load_adapter
 from models.load import load_base
 from models.progress import short_line
 from models.recipe import RecipeParser
 from models.runs import UNFINISHED, Run, RunError, open_run
 from models.stage import HISTORY
+from models.tracking.lineage import Lineage
+from models.tracking.mode import check_mode
 
 STATE, REPORT = "state.json", "report.html"
 SPLIT = "test-mini"
@@ -123,6 +129,7 @@ class Pipeline:
             ValueError: data, recipes, models or runs that do not go together.
             OSError: a file cannot be read or written, e.g. the disk is full.
         """
+        check_mode(os.environ)
         self.runs_dir.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.runs_dir).free / 2**30
         if free < NEEDED_GIB:
@@ -152,6 +159,7 @@ class Pipeline:
         broken += [f"{path} is not what {SOURCE} gives" for path in different_files(built_files(notices))]
         if broken:
             raise ValueError("\n".join([*broken, "python launch/prepare_data.py builds the files anew"]))
+        self._remember(track_data(self.folder.name))
         return str(SOURCE)
 
     def _evaluate_base(self, bars: "Bars") -> str:
@@ -167,9 +175,10 @@ class Pipeline:
 
     def _pairs(self, bars: "Bars") -> str:
         path = self.folder / dpo.train.PAIRS
-        config = self._dpo_settings().config
-        made = dpo.train.pairs_of(config, open_run(self.state["done"]["sft"]))
+        config, parent = self._dpo_settings().config, open_run(self.state["done"]["sft"])
+        made = dpo.train.pairs_of(config, parent)
         write_pair_files(path, made.pairs, made.description)
+        self._remember(track_pairs(self.folder.name, path, made, parent))
         return str(path)
 
     def _dpo(self, bars: "Bars") -> str:
@@ -185,14 +194,23 @@ class Pipeline:
 
     def _write_notices(self, loaded: Any, model: Any, run: Run, bars: "Bars") -> None:
         planned = plan(loaded, SPLIT, run=run, limit=self.plan.limit)
-        save_evaluation(evaluate(model, loaded.tokenizer, planned, bars.progress), run.eval)
+        evaluation = evaluate(model, loaded.tokenizer, planned, bars.progress)
+        path = save_evaluation(evaluation, run.eval)
+        picture = path.with_name(f"{path.stem}-map.png")
+        heat_map(evaluation, picture)
+        track_evaluation(evaluation, run, path, {"map": picture})
 
     def _report(self, bars: "Bars") -> str:
         path = self.folder / REPORT
         stages = [self._stage(name) for name in ("base", "sft", "dpo")]
         pairs = json.loads(report_path(Path(self.state["done"]["pairs"])).read_text(encoding="utf-8"))
         write_report(path, Report(stages, pairs, self.plan.remarks))
+        self._remember(track_report(self.folder.name, path, stages))
         return str(path)
+
+    def _remember(self, tracked: tuple[str, Lineage]) -> None:
+        """Keep the lineage of a step that has no run directory in the state."""
+        self.state.setdefault("lineage", {}).update([tracked])
 
     def _stage(self, name: str) -> ReportStage:
         run = open_run(self.state["done"][name])

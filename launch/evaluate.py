@@ -35,16 +35,20 @@ from eval.paired import PairedTest, check_comparable, name, paired_tests
 from eval.plots import heat_map, rule_bars
 from eval.record import Evaluation, EvaluationError, Generation, file_name, load_evaluation, save_evaluation
 from eval.summary import Summary, summarize
+from eval.track import track_evaluation
 from models.adapter import load_adapter
+from models.arguments import TrackingMode
 from models.load import DtypeName, Loaded, ModelSpec, load_base, run_spec
 from models.quantize import Quantization
 from models.runs import open_run
 from models.script import run_script
+from models.tracking.mode import check_mode
 from rewards.rubric import DEFAULT_RUBRIC, Rubric
 
 
 def main() -> int:
     options = _parser().parse_args()
+    check_mode(os.environ)
     generation = _generation(options)
     rubric = Rubric(options.min_chars, options.max_chars, options.max_sentences)
     run = None if options.run is None else open_run(options.run)
@@ -71,8 +75,10 @@ def main() -> int:
     summary = summarize(evaluation)
     tests = None if against is None else paired_tests(against, evaluation)
     pictures = _draw(evaluation, against, path)
-    text = markdown(evaluation, summary, against=against, tests=tests, pictures=[picture.name for picture in pictures])
+    names = [picture.name for picture in pictures.values()]
+    text = markdown(evaluation, summary, against=against, tests=tests, pictures=names)
     write_atomic(path.with_suffix(".md"), text)
+    track_evaluation(evaluation, run, path, pictures, wanted=options.tracking)
     _print(evaluation, summary, against, tests)
     print(path.with_suffix(".md"))
     return 0
@@ -95,6 +101,9 @@ def _parser() -> argparse.ArgumentParser:
         help="notices decoded at once; 1 measures a single request",
     )
     parser.add_argument("--max_new_tokens", type=int, default=Generation.max_new_tokens, help="default: %(default)s")
+    parser.add_argument(
+        "--tracking", choices=get_args(TrackingMode), default="auto", help="W&B, as in a recipe (default: %(default)s)"
+    )
     parser.add_argument("--against", type=Path, metavar="RUN", help="add a paired test against this run's evaluation")
     parser.add_argument(
         "--runs_dir", type=Path, default=Path(os.environ.get("ONDO_RUNS") or "runs"), help="where --model puts its run"
@@ -150,11 +159,11 @@ def _keep_fuller(planned: Evaluation, folder: Path) -> None:
         )
 
 
-def _draw(evaluation: Evaluation, against: Evaluation | None, path: Path) -> list[Path]:
-    pictures = [path.with_name(f"{path.stem}-{kind}.png") for kind in ("map", "rules")]
-    heat_map(evaluation, pictures[0])
+def _draw(evaluation: Evaluation, against: Evaluation | None, path: Path) -> dict[str, Path]:
+    pictures = {kind: path.with_name(f"{path.stem}-{kind}.png") for kind in ("map", "rules")}
+    heat_map(evaluation, pictures["map"])
     both = ({} if against is None else {name(against): against}) | {name(evaluation): evaluation}
-    rule_bars(both, pictures[1])
+    rule_bars(both, pictures["rules"])
     return pictures
 
 

@@ -26,10 +26,10 @@ from models.progress import ShortProgress
 from models.recipe import recipe_text, resolved
 from models.runs import CODE, Run, RunError, create_run, finish_run, last_checkpoint, open_unfinished
 from models.template import template_hash
-from models.tracking.lineage import Node, lineage, node
+from models.tracking.lineage import Node, base_model_node, lineage, node
 from models.tracking.metrics import TrackingCallback, final_metrics
 from models.tracking.mode import check_mode
-from models.tracking.run import Tracking, described, finish_tracking, start_tracking
+from models.tracking.run import Tracking, described, finish_tracking, run_tags, start_tracking, tracked_config
 
 HISTORY = "history.json"
 """What the trainer logged, line by line, in the run's directory."""
@@ -72,7 +72,7 @@ def fit(
     build: Callable[[Run], Any],
     conclude: Callable[[Any], Mapping[str, Any]] = lambda trainer: {},
     outputs: Callable[[Run], Sequence[Node]] = lambda run: (),
-    show: Callable[[Any, Tracking], None] = lambda trainer, tracking: None,
+    show: Callable[[Run, Any, Tracking], None] = lambda run, trainer, tracking: None,
 ) -> Run:
     """Train, save the adapter and finish the run.
 
@@ -85,7 +85,7 @@ def fit(
         build: makes the trainer for a run; its model is the PEFT model whose adapter ``default`` is saved.
         conclude: further entries of the final manifest, from the trainer after training.
         outputs: what the run made beside the adapter.
-        show: sends tables and pictures of the trained model to W&B.
+        show: sends tables and pictures of the run and its trainer to W&B.
 
     Raises:
         RunError: the run to resume is finished, missing, or was started with another recipe.
@@ -139,7 +139,7 @@ def fit(
         raise told from error
     if callback is not None:
         _conclude(trainer, tracking, callback, made)
-        tracking.attempt("tables and pictures", lambda _: show(trainer, tracking))
+        tracking.attempt("tables and pictures", lambda _: show(run, trainer, tracking))
     finish_tracking(tracking)
     wait_for_all()
     if is_main():
@@ -162,22 +162,6 @@ def _track(stage: Stage, loaded: Loaded, run: Run) -> Tracking:
     for taken in _inputs(stage, run):
         tracking.take_in(taken)
     return tracking
-
-
-def tracked_config(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What W&B is told of a run: its manifest without the command line, which may hold a token."""
-    return {key: value for key, value in manifest.items() if key not in ("command", "wandb")}
-
-
-def run_tags(manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    """Base model, recipe and prompt style, for W&B."""
-    tags = (manifest["base_model"], manifest.get("recipe_name"), f"prompt {manifest['prompt_hash'][:8]}")
-    return tuple(tag for tag in tags if tag)
-
-
-def base_model_node(manifest: Mapping[str, Any]) -> Node:
-    """The base model in a lineage: known by the hash of its weights, never sent."""
-    return Node("base model", manifest["base_model"], "base-model", manifest["weights_hash"])
 
 
 def _inputs(stage: Stage, run: Run) -> list[Node]:

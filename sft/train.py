@@ -13,6 +13,7 @@ from trl import SFTTrainer
 
 from data.examples import TRAIN_FILE, VALIDATION_FILE, ExampleFile, load_examples
 from eval.callback import NoticeEvaluation
+from eval.track import show_curves
 from models.arguments import ModelArguments, RunArguments
 from models.load import Loaded, load_base
 from models.lora import LoraArguments
@@ -134,7 +135,12 @@ def run_sft(settings: Settings, callbacks: Sequence[TrainerCallback] = (), group
             node("validation examples", "examples-validation", "dataset", data.validation_file),
         ),
     )
-    return fit(stage, loaded, lambda run: build_trainer(settings, data, loaded, run, callbacks))
+    return fit(
+        stage,
+        loaded,
+        lambda run: build_trainer(settings, data, loaded, run, callbacks),
+        show=lambda run, trainer, tracking: show_curves(trainer, tracking, run),
+    )
 
 
 def dry_run(settings: Settings) -> None:

@@ -70,6 +70,11 @@ def node(role: str, name: str, type: str, path: Path) -> Node:
     return Node(role, name, type, content_digest(path), str(path.resolve()))
 
 
+def base_model_node(manifest: Mapping[str, Any]) -> Node:
+    """A run's base model: known by the hash of its weights, never sent."""
+    return Node("base model", manifest["base_model"], "base-model", manifest["weights_hash"])
+
+
 def content_files(path: Path) -> list[Path]:
     """A file itself; of a folder the files that never change, by name."""
     if path.is_dir():

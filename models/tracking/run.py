@@ -213,6 +213,16 @@ def tell_how_to_send() -> None:
     _unsent.clear()
 
 
+def tracked_config(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What W&B is told of a run: its manifest without the command line, which may hold a token."""
+    return {key: value for key, value in manifest.items() if key not in ("command", "wandb")}
+
+
+def run_tags(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Base model, recipe and prompt style of a run."""
+    return manifest["base_model"], manifest.get("recipe_name") or "", f"prompt {manifest['prompt_hash'][:8]}"
+
+
 def project() -> str:
     """The W&B project: ``WANDB_PROJECT``, else ``ondo``."""
     return os.environ.get("WANDB_PROJECT") or "ondo"
