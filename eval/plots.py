@@ -16,7 +16,7 @@ from matplotlib.patches import Polygon
 from data.grid import HIGHEST, LARGEST_DELTA, LOWEST
 from eval.measure import OVERALL
 from eval.record import Evaluation, Record
-from eval.summary import rates
+from eval.summary import Rates, rates
 from eval.theme import LIGHT, Theme, save_picture, styled
 from rewards.verdict import GROUPS, RULES
 
@@ -122,9 +122,25 @@ def rule_bars(evaluations: Mapping[str, Evaluation], path: Path, *, theme: Theme
         ValueError: there is nothing to draw.
         OSError: the file cannot be written; what stood there still stands.
     """
-    if not evaluations:
-        raise ValueError("no evaluation to draw")
     found = {name: rates(evaluation.records) for name, evaluation in evaluations.items()}
+    rate_bars(found, _readings(evaluations.values()) if evaluations else "", path, theme=theme)
+
+
+def rate_bars(found: Mapping[str, Rates], readings: str, path: Path, *, theme: Theme = LIGHT) -> None:
+    """Pass rates as :func:`rule_bars` draws them, for rates that are counted already.
+
+    Args:
+        found: rates by the name that the legend shows, what is compared against first.
+        readings: what was read, for the title.
+        path: the PNG file.
+        theme: colours.
+
+    Raises:
+        ValueError: there is nothing to draw.
+        OSError: the file cannot be written; what stood there still stands.
+    """
+    if not found:
+        raise ValueError("no evaluation to draw")
     places = [0.0, *(1.35 + number for number in range(len(RULES)))]
     width = 0.8 / len(found)
     with styled(theme):
@@ -156,16 +172,23 @@ def rule_bars(evaluations: Mapping[str, Evaluation], path: Path, *, theme: Theme
         axes.grid(axis="x", color=theme.faint, linewidth=0.6)
         axes.tick_params(length=0)
         figure.legend(loc="outside lower center", ncols=min(len(found), 4))
-        axes.set_title(f"Notices that pass, rule by rule ({_readings(evaluations.values())}, 95% intervals)")
+        axes.set_title(f"Notices that pass, rule by rule ({readings}, 95% intervals)")
         save_picture(figure, path)
 
 
-def curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], path: Path, *, theme: Theme = LIGHT) -> None:
+def curves(
+    histories: Mapping[str, Sequence[Mapping[str, Any]]],
+    path: Path,
+    *,
+    colours: Sequence[int] | None = None,
+    theme: Theme = LIGHT,
+) -> None:
     """The course of trainings: a panel for each quantity that one of them logged; colour tells the training.
 
     Args:
         histories: by the name that the legend shows, the ``log_history`` of transformers' trainer state.
         path: the PNG file.
+        colours: the number of each training's colour, where another picture has given them.
         theme: colours.
 
     Raises:
@@ -178,14 +201,15 @@ def curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], path: Path, *, 
         raise ValueError("nothing to draw: the trainings logged no loss and no evaluation")
     steps = max(step for _, lines in drawn for line in lines for points in line for step, _ in points)
     several = len(histories) > 1
-    colours = [theme.colour(number + 1 if several else 2) for number in range(len(histories))]
+    numbers = colours or ([number + 1 for number in range(len(histories))] if several else [2])
+    inks = [theme.colour(number) for number in numbers]
     columns = min(len(drawn), 3)
     rows = -(-len(drawn) // columns)
     with styled(theme):
         figure = Figure(figsize=(3.2 * columns, 0.6 + 2.1 * rows))
         for number, (panel, lines) in enumerate(drawn):
             axes = figure.add_subplot(rows, columns, number + 1)
-            for colour, (training, validation) in zip(colours, lines, strict=True):
+            for colour, (training, validation) in zip(inks, lines, strict=True):
                 axes.plot(*_columns(training), color=colour, linewidth=1.0, alpha=0.7)
                 axes.plot(*_columns(validation), color=colour, linewidth=1.6, marker="o", markersize=3.5)
             _frame(axes, panel, steps, theme)
@@ -194,7 +218,7 @@ def curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], path: Path, *, 
             Line2D([], [], color=theme.ink, linewidth=1.6, marker="o", markersize=3.5, label="validation"),
         ]
         if several:
-            pairs = zip(colours, histories, strict=True)
+            pairs = zip(inks, histories, strict=True)
             handles += [Line2D([], [], color=colour, linewidth=3, label=name) for colour, name in pairs]
         figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5))
         figure.suptitle(f"Course of training: {', '.join(histories)}", x=0.01, ha="left", fontsize=10, weight="bold")
