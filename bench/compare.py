@@ -35,7 +35,7 @@ class Result:
         settings: of each system.
         runs: of each system, one a round.
         growth: ondo's items/s by prompts in a batch.
-        same_rows_mb: peak memory of TRL at its best and ondo with the same rows in a batch.
+        same_rows_mb: peak memory of TRL at its best and ondo with the same eight items in one batch.
         peaks: the machine's matrix-product rate around each round.
     """
 
@@ -105,7 +105,7 @@ def compare(case: Case, model: str, pairs: int, say: Say, known: dict[bool, Sett
         settings["trl_best"] = known[case.is_dpo]
     _check(settings, case, model)
     say(f"{case.name}: losses agree")
-    same_rows = _same_rows_memory(settings["trl_best"], case, model)
+    same_rows = _same_rows_memory(case, model)
     runs: dict[str, list[Measured]] = {name: [] for name in ("trl_stock", "trl_best", "ondo")}
     workers = {name: Worker() for name in runs}
     peaks = []
@@ -154,12 +154,11 @@ def _fastest(scout: Worker, case: Case, model: str, say: Say) -> Settings:
     return max(rates, key=lambda settings: rates[settings])
 
 
-def _same_rows_memory(best: Settings, case: Case, model: str) -> dict[str, float]:
-    batch = TRL_ITEMS if best.row_tokens else best.batch
+def _same_rows_memory(case: Case, model: str) -> dict[str, float]:
     found = {}
-    for settings in (best, Settings("ondo", batch)):
+    for name in ("trl_best", "ondo"):
         with Worker() as fresh:
-            found[settings.system] = fresh(run, settings, case, model, 0, batch).peak_memory_mb
+            found[name] = fresh(run, Settings(name, TRL_ITEMS), case, model, 0, TRL_ITEMS).peak_memory_mb
     return found
 
 

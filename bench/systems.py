@@ -29,6 +29,7 @@ from bench.work import plan_rows, rows_and_labels, training_flops
 from models.load import ModelSpec, load_base
 from models.lora import LoraArguments
 from models.trie import pack_trainer
+from models.vocabulary import Vocabulary, choose_vocabulary
 
 STOCK_BATCH = 8
 _ADAPTER_SCALE = 0.01
@@ -36,11 +37,12 @@ _ADAPTER_SCALE = 0.01
 
 @dataclass(frozen=True)
 class Settings:
-    """How a system runs: ``batch`` items a micro-batch; ``row_tokens`` of TRL's packed rows, 0 for none."""
+    """How a system runs: ``batch`` items a micro-batch; ``row_tokens`` of TRL's packed rows, or 0; the head's words."""
 
     system: str
     batch: int
     row_tokens: int = 0
+    vocabulary: Vocabulary = "full"
 
     def __str__(self) -> str:
         packed = f", packing to {self.row_tokens} tokens" if self.row_tokens else ""
@@ -113,6 +115,8 @@ def build_trainer(settings: Settings, case: Case, model_name: str, rows: Any, fo
             if "lora_B.default" in name:
                 value += _ADAPTER_SCALE * torch.randn(value.shape, generator=generator)
     if settings.system == "ondo":
+        texts = [text for item in case.items for text in item[1:]]
+        choose_vocabulary(model, loaded.tokenizer, settings.vocabulary, texts, packed=True)
         pack_trainer(trainer)
     elif settings.system == "trl_best" and case.is_dpo:
         trainer._precompute_model_hash = None

@@ -102,7 +102,7 @@ def print_table(found: dict[str, Any], results: list[Result]) -> None:
     Console(width=140).print(table)
     for case in found["cases"]:
         growth = ", ".join(f"{prompts}: {rate:.2f}" for prompts, rate in case["growth"].items())
-        print(f"{case['name']}: memory with the same rows in a batch {case['memory_vs_best']:.2f} of TRL's best; ")
+        print(f"{case['name']}: memory with the same eight items in one batch {case['memory_vs_best']:.2f} of TRL's")
         print(f"  items/s by prompts in a batch: {growth}")
 
 

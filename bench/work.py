@@ -32,7 +32,8 @@ def plan_rows(rows: Any) -> Plan:
     for index, (tokens, start) in enumerate(found):
         ids[index, : len(tokens)], mask[index, : len(tokens)] = tokens, 1
         labels[index, start - 1 : len(tokens) - 1] = tokens[start:]
-    return plan_batch(ids, mask, labels)
+    (plan,) = plan_batch(ids, mask, labels)
+    return plan
 
 
 def training_flops(model: Any, plan: Plan) -> float:

@@ -1,6 +1,7 @@
 """LoRA adapters on disk: saved with the identity of their base model, and refused on any other.
 
-Beside PEFT's own files an adapter folder holds ``ondo.json``: base model name, weights hash and template hash.
+Beside PEFT's own files an adapter folder holds ``ondo.json``: base model name, weights hash and template hash; and
+``vocabulary.json`` when it was trained with a cut head (:mod:`models.vocabulary`).
 """
 
 import json
@@ -12,6 +13,7 @@ from safetensors import SafetensorError
 from data.files import write_atomic
 from models.load import Loaded
 from models.template import template_hash
+from models.vocabulary import load_words, save_words
 
 IDENTITY = "ondo.json"
 
@@ -30,13 +32,17 @@ def save_adapter(model: Any, loaded: Loaded, folder: Path) -> None:
         "template_hash": template_hash(loaded.tokenizer),
     }
     write_atomic(folder / IDENTITY, json.dumps(identity, indent=2) + "\n")
+    save_words(model, folder)
 
 
 def load_adapter(loaded: Loaded, folder: Path, *, trainable: bool = False) -> Any:
     """The base model with the adapter of ``folder`` on it, as a ``PeftModel`` whose adapter is named ``default``.
 
+    Its head is cut as the adapter's was.
+
     Raises:
         AdapterError: there is no adapter, it belongs to another base model or chat template, or does not fit.
+        models.vocabulary.VocabularyError: its cut does not fit.
     """
     from peft import PeftModel
 
@@ -45,6 +51,7 @@ def load_adapter(loaded: Loaded, folder: Path, *, trainable: bool = False) -> An
         model = PeftModel.from_pretrained(loaded.model, str(folder), is_trainable=trainable)
     except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
         raise AdapterError(f"adapter {folder} does not fit {loaded.spec.name}: {error}") from error
+    load_words(model, folder)
     return model if trainable else model.eval()
 
 

@@ -23,6 +23,7 @@ from models.decode import CannotDecodeError, Decoder, Row
 from models.decode.sampling import draw, uniforms
 from models.merge import merged_copy
 from models.template import prompt_ids, stop_token_id
+from models.vocabulary import kept_words
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ def _stock_rows(model: Any, plan: _Plan) -> Iterator[Row]:
         pad_token_id=plan.stops[0],
         do_sample=plan.temperature > 0,
         repetition_penalty=1.0,
+        suppress_tokens=_cut_away(model),
         **({"temperature": plan.temperature, "top_k": 0, "top_p": 1.0} if plan.temperature > 0 else {}),
     )
     order = sorted(range(len(plan.prompts)), key=lambda index: len(plan.prompts[index]))
@@ -181,6 +183,14 @@ def _stock_rows(model: Any, plan: _Plan) -> Iterator[Row]:
                 kept = tokens if end is None else tokens[: end + 1]
                 index, sample = divmod(number, plan.samples)
                 yield Row(chosen[index], sample, kept, end is not None, seconds)
+
+
+def _cut_away(model: Any) -> list[int] | None:
+    """Words that the head was cut down by; None for a whole one."""
+    words = kept_words(model)
+    if words is None:
+        return None
+    return sorted(set(range(len(model.get_output_embeddings().weight))) - set(words.tolist()))
 
 
 def _answer(tokenizer: Any, row: Row) -> Answer:

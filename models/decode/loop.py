@@ -19,6 +19,7 @@ from models.decode.head import Head
 from models.trie.check import CannotPackError, check_model
 from models.trie.install import head_scaling
 from models.trie.layout import build_trie, common_prefix
+from models.vocabulary import kept_words
 
 PORTION = 512
 """Prompts computed in one pass; bounds the memory of their keys (0.3 MB a prompt for Gemma 3 270M)."""
@@ -82,7 +83,11 @@ class Decoder:
         except CannotDecodeError:
             model.set_attn_implementation(before)
             raise
-        self.head = head or Head(output.weight, getattr(output, "bias", None), *head_scaling(config))
+        weight, bias = output.weight, getattr(output, "bias", None)
+        self._words = kept_words(model)
+        if self._words is not None:
+            weight, bias = weight[self._words], None if bias is None else bias[self._words]
+        self.head = head or Head(weight, bias, *head_scaling(config))
 
     def run(
         self,
@@ -98,7 +103,8 @@ class Decoder:
 
         Args:
             prompts: token ids, none empty.
-            choose: from hidden states of shape (N, H) and their N rows to the next token of each.
+            choose: from hidden states of shape (N, H) and their N rows to the next word of each, by its place in
+                the head.
             samples: answers a prompt.
             stops: tokens that end an answer.
             max_new_tokens: after so many an answer is cut off.
@@ -120,7 +126,7 @@ class Decoder:
                 # in groups, because sampling holds the logits of all words
                 for start in range(0, len(first), rows):
                     group = slice(start, start + rows)
-                    _append(first[group], choose(hidden[every[group]], first[group]), stops)
+                    _append(first[group], self._named(choose(hidden[every[group]], first[group])), stops)
                 _share(first, started)
                 for row, index in zip(first, every, strict=True):
                     if _done(row, max_new_tokens):
@@ -139,7 +145,7 @@ class Decoder:
                 continue
             started = time.perf_counter()
             hidden = self._step(slots, [row.tokens[-1] for row in working])
-            _append(working, choose(hidden, working), stops)
+            _append(working, self._named(choose(hidden, working)), stops)
             _share(working, started)
             for slot in reversed(range(len(working))):
                 if _done(working[slot], max_new_tokens):
@@ -147,6 +153,10 @@ class Decoder:
                     slots.remove(slot)
                     working[slot] = working[-1]
                     working.pop()
+
+    def _named(self, chosen: list[int]) -> list[int]:
+        """Token ids of words that are named by their rows in the head."""
+        return chosen if self._words is None else [int(token) for token in self._words[chosen]]
 
     def _prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[Prefill, list[torch.Tensor], torch.Tensor]:
         """The pass over some prompts, the nodes of each, and the hidden states behind their last tokens (N, H)."""

@@ -3,19 +3,27 @@
 The rows' tokens are laid out once as a trie, the body of the transformer runs over its nodes, and the head is applied
 to each (node, next token) pair that carries a label, once however many rows need it. The last labelled token of a row
 is only ever predicted, never read, so it is no node unless another row continues there.
+
+A batch with more nodes than the token budget is computed in parts, each recomputed in the backward pass (activation
+checkpointing, Chen et al. 2016, arXiv:1604.06174), so that the activations of one part are held at a time and the loss
+above still sees the whole batch.
 """
 
+import itertools
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.checkpoint import checkpoint
 from trl.trainer.utils import FusedCausalLMOutput
 
 from models.carrier import carrier
 from models.trie.attention import Layout
-from models.trie.head import score_labels
-from models.trie.layout import Ints, Trie, build_trie
+from models.trie.head import LabelScores, score_labels
+from models.trie.layout import Ints, Trie, build_trie, cut_rows
+from models.vocabulary import kept_words, positions
 
 IGNORED = -100
 
@@ -39,10 +47,19 @@ class Plan:
     source: Ints
 
 
-def plan_batch(input_ids: Ints, attention: Ints, labels: Ints) -> Plan:
+def plan_batch(input_ids: Ints, attention: Ints, labels: Ints, budget: int | None = None) -> list[Plan]:
     """Plan a padded batch, all arrays of shape (B, L); ``labels[b, t]`` is what position t predicts, or -100.
 
     Padding may stand on either side, tokens of a row must be contiguous.
+
+    Args:
+        input_ids: token ids.
+        attention: 0 where there is padding.
+        labels: see above.
+        budget: nodes of one plan at most (a row longer than that has a plan of its own); None makes one plan.
+
+    Returns:
+        Plans that share out the labels; at least one.
 
     Raises:
         ValueError: a row has a hole, or a label stands on padding.
@@ -61,16 +78,25 @@ def plan_batch(input_ids: Ints, attention: Ints, labels: Ints) -> Plan:
     if not any(len(row) for row in rows):
         # nothing to predict: one token keeps the outputs connected to the model
         rows[0] = input_ids[0, first[0] : first[0] + 1]
-    trie = build_trie(rows)
-    where_row, where_position = np.nonzero(wanted)
+    parts = [list(range(len(rows)))] if budget is None else cut_rows(rows, budget)
+    return [_plan(rows, part, first, wanted, labels) for part in parts]
+
+
+def _plan(rows: list[Ints], part: list[int], first: Ints, wanted: Any, labels: Ints) -> Plan:
+    trie = build_trie([rows[index] for index in part])
+    local, where_position = np.nonzero(wanted[part])
+    where_row = np.asarray(part, dtype=np.int64)[local]
     nodes = np.fromiter(
-        (trie.rows[row][position - first[row]] for row, position in zip(where_row, where_position, strict=True)),
+        (
+            trie.rows[at][position - first[row]]
+            for at, row, position in zip(local, where_row, where_position, strict=True)
+        ),
         dtype=np.int64,
-        count=len(where_row),
+        count=len(local),
     )
     words = labels[where_row, where_position]
     pairs, source = np.unique(np.stack([nodes, words], axis=1), axis=0, return_inverse=True)
-    return Plan(trie, pairs[:, 0], pairs[:, 1], where_row * length + where_position, source.reshape(-1))
+    return Plan(trie, pairs[:, 0], pairs[:, 1], where_row * labels.shape[1] + where_position, source.reshape(-1))
 
 
 def packed_forward(
@@ -84,6 +110,7 @@ def packed_forward(
     softcap: float | None = None,
     drop: float = 0.0,
     layers: int | None = None,
+    budget: int | None = None,
 ) -> FusedCausalLMOutput:
     """Score the labels of a padded batch.
 
@@ -98,6 +125,7 @@ def packed_forward(
         softcap: soft cap on the logits.
         drop: see :func:`models.trie.head.score_labels`.
         layers: how many attention calls the body must make; None does not count.
+        budget: see :func:`plan_batch`.
 
     Returns:
         TRL's output with fields of shape (B, L - 1), or (B, L) with ``shifted``; without a label all are zero.
@@ -111,7 +139,54 @@ def packed_forward(
     wanted = labels.cpu().numpy()
     if not shifted:
         wanted = np.concatenate([wanted[:, 1:], np.full_like(wanted[:, :1], IGNORED)], axis=1)
-    plan = plan_batch(ids, attention, wanted)
+    plans = plan_batch(ids, attention, wanted, budget)
+    score = partial(_score, model, device=device, scale=scale, softcap=softcap, drop=drop, layers=layers)
+    if len(plans) == 1:
+        found = [score(plans[0])]
+    else:
+        # no dropout is let through (check.py), so there is no random state to keep
+        found = [checkpoint(score, plan, use_reentrant=False, preserve_rng_state=False) for plan in plans]
+    scores = LabelScores(*(torch.cat(column) for column in zip(*found, strict=True)))
+    offsets = itertools.accumulate((len(columns[0]) for columns in found[:-1]), initial=0)
+    sources = [plan.source + offset for plan, offset in zip(plans, offsets, strict=True)]
+    where = scores.log_probs.device
+    source = torch.from_numpy(np.concatenate(sources)).to(where)
+    target = torch.from_numpy(np.concatenate([plan.target for plan in plans])).to(where)
+    shape = ids.shape
+    mask = torch.zeros(shape, dtype=torch.bool, device=where)
+    mask.view(-1)[target] = True
+
+    def place(column: torch.Tensor) -> torch.Tensor:
+        flat = column.new_zeros(shape[0] * shape[1])
+        flat = flat.index_put((target,), column.index_select(0, source)).view(shape)
+        return flat if shifted else flat[:, :-1]
+
+    log_probs = place(scores.log_probs)
+    if not len(target):
+        log_probs = log_probs + scores.log_probs.sum() * 0
+    mask = mask if shifted else mask[:, :-1]
+    return FusedCausalLMOutput(
+        loss=-log_probs.sum() / mask.sum().clamp(min=1),
+        log_probs=log_probs,
+        entropy=place(scores.entropy),
+        log_sum_sq_probs=place(scores.log_sum_sq_probs),
+        mean_logits=place(scores.mean_logits),
+        is_top1=place(scores.is_top1),
+        label_mask=mask,
+    )
+
+
+def _score(
+    model: Any,
+    plan: Plan,
+    *,
+    device: torch.device,
+    scale: float,
+    softcap: float | None,
+    drop: float,
+    layers: int | None,
+) -> LabelScores:
+    """Scores of a plan's (node, next token) pairs; of one arbitrary pair when it has none."""
     layout = Layout(plan.trie)
     body = model.base_model(
         input_ids=torch.from_numpy(plan.trie.tokens).to(device)[None],
@@ -126,40 +201,20 @@ def packed_forward(
         )
     head = model.get_output_embeddings()
     hidden = body.last_hidden_state[0]
+    labels = np.zeros(len(hidden), dtype=np.int64)
     if len(plan.nodes):
-        hidden = hidden.index_select(0, torch.from_numpy(plan.nodes).to(hidden.device))
-    scores = score_labels(
-        hidden.to(head.weight.device),
-        head.weight,
-        getattr(head, "bias", None),
-        torch.from_numpy(plan.labels if len(plan.nodes) else np.zeros(len(hidden), dtype=np.int64)).to(
-            head.weight.device
-        ),
+        hidden, labels = hidden.index_select(0, torch.from_numpy(plan.nodes).to(hidden.device)), plan.labels
+    weight, bias, known = head.weight, getattr(head, "bias", None), torch.from_numpy(labels).to(head.weight.device)
+    words = kept_words(model)
+    if words is not None:
+        weight, bias = weight.index_select(0, words), None if bias is None else bias.index_select(0, words)
+        known = positions(known, words) if len(plan.nodes) else known
+    return score_labels(
+        hidden.to(weight.device),
+        weight,
+        bias,
+        known,
         scale=scale,
         softcap=softcap,
         drop=drop,
-    )
-    source = torch.from_numpy(plan.source).to(head.weight.device)
-    target = torch.from_numpy(plan.target).to(head.weight.device)
-    shape = ids.shape
-    mask = torch.zeros(shape, dtype=torch.bool, device=device)
-    mask.view(-1)[target] = True
-
-    def place(column: torch.Tensor) -> torch.Tensor:
-        flat = column.new_zeros(shape[0] * shape[1])
-        flat = flat.index_put((target,), column.index_select(0, source)).view(shape)
-        return flat if shifted else flat[:, :-1]
-
-    log_probs = place(scores.log_probs)
-    if not len(plan.nodes):
-        log_probs = log_probs + scores.log_probs.sum() * 0
-    mask = mask if shifted else mask[:, :-1]
-    return FusedCausalLMOutput(
-        loss=-log_probs.sum() / mask.sum().clamp(min=1),
-        log_probs=log_probs,
-        entropy=place(scores.entropy),
-        log_sum_sq_probs=place(scores.log_sum_sq_probs),
-        mean_logits=place(scores.mean_logits),
-        is_top1=place(scores.is_top1),
-        label_mask=mask,
     )

@@ -29,7 +29,7 @@ def head_scaling(config: Any) -> tuple[float, float | None]:
     return float(divisor) if config.model_type == "hyperclovax" else 1.0 / float(divisor), softcap
 
 
-def install(model: Any, *, drop: float | None = None) -> None:
+def install(model: Any, *, drop: float | None = None, budget: int | None = None) -> None:
     """Send ``model(..., labels=..., fused_lm_head=True)`` through the packed pass; other calls stay as they are.
 
     Works on a transformers model or a PEFT model around one, before or after TRL has added its own fused head, and
@@ -40,6 +40,7 @@ def install(model: Any, *, drop: float | None = None) -> None:
         drop: probability below which a word is left out of the head's gradient
             (:func:`models.trie.head.score_labels`). None: 0 for float32, 2**-16 for half precision, where it does not
             move the gradient's distance from the float32 one (docs/trie.md).
+        budget: nodes computed at once (:func:`models.trie.forward.plan_batch`); None computes a batch whole.
 
     Raises:
         CannotPackError: the model cannot be packed.
@@ -86,6 +87,7 @@ def install(model: Any, *, drop: float | None = None) -> None:
             softcap=softcap,
             drop=drop,
             layers=config.num_hidden_layers,
+            budget=budget,
         )
         if num_items_in_batch is not None:
             out.loss = -out.log_probs.sum() / num_items_in_batch

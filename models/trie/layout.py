@@ -94,6 +94,30 @@ def common_prefix(left: Ints, right: Ints) -> int:
     return int(differs[0]) if len(differs) else length
 
 
+def cut_rows(rows: Sequence[Ints], budget: int) -> list[list[int]]:
+    """Share rows out into parts whose tries have at most ``budget`` nodes each, rows with common beginnings together.
+
+    A row longer than the budget is a part of its own. Empty rows belong to no part.
+
+    Raises:
+        ValueError: a budget below 1.
+    """
+    if budget < 1:
+        raise ValueError(f"the token budget must be at least 1, got {budget}")
+    order = sorted((index for index in range(len(rows)) if len(rows[index])), key=lambda index: rows[index].tolist())
+    parts: list[list[int]] = []
+    size, previous = budget, np.empty(0, dtype=np.int64)
+    for index in order:
+        row = rows[index]
+        fresh = len(row) - common_prefix(previous, row)
+        if not parts or size + fresh > budget:
+            parts.append([])
+            size, fresh = 0, len(row)
+        parts[-1].append(index)
+        size, previous = size + fresh, row
+    return parts
+
+
 @dataclass(frozen=True)
 class Block:
     """Nodes ``start:stop`` as queries; their keys are ``path`` (the ancestors of ``start``) and the nodes themselves.

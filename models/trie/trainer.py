@@ -19,10 +19,16 @@ from models.trie.check import CannotPackError, base_causal_model, check_trainer
 from models.trie.install import install
 from models.trie.reference import load_reference, reference_key, reference_weights, save_reference
 from models.trie.sampler import PromptSampler
+from models.vocabulary import kept_words
 
 
 def pack_trainer(
-    trainer: Any, *, reference_cache: Path | None = None, precompute_reference: bool = True, drop: float | None = None
+    trainer: Any,
+    *,
+    reference_cache: Path | None = None,
+    precompute_reference: bool = True,
+    drop: float | None = None,
+    budget: int | None = None,
 ) -> None:
     """Make a trainer compute every shared token once. Call it after the trainer is built and before ``train``.
 
@@ -31,16 +37,17 @@ def pack_trainer(
             ``precompute_ref_log_probs=False``: TRL would compute the reference in its constructor, unpacked.
         reference_cache: folder that keeps reference log-probabilities between runs; None keeps none.
         precompute_reference: compute a DPO reference now, once; False leaves it to every step.
-        drop: see :func:`models.trie.install.install`.
+        drop: see :func:`models.trie.install.install`, also for ``budget``.
+        budget: see ``drop``.
 
     Raises:
         CannotPackError: the model or a setting cannot go with it; the message names it and the way out.
     """
     check_trainer(trainer)
-    install(trainer.model, drop=drop)
+    install(trainer.model, drop=drop, budget=budget)
     reference_model = getattr(trainer, "ref_model", None)
     if reference_model is not None:
-        install(trainer.accelerator.unwrap_model(reference_model), drop=drop)
+        install(trainer.accelerator.unwrap_model(reference_model), drop=drop, budget=budget)
     trainer._get_train_sampler = types.MethodType(_prompt_sampler, trainer)
     if not isinstance(trainer, DPOTrainer):
         return
@@ -96,6 +103,9 @@ def _reference(trainer: Any, dataset: Any, batch_size: int, cache: Path | None) 
             "dtype": str(base_causal_model(trainer.accelerator.unwrap_model(model)).dtype),
             "autocast": str(trainer.accelerator.mixed_precision),
         }
+        words = kept_words(trainer.accelerator.unwrap_model(model))
+        if words is not None:
+            settings["vocabulary"] = words.tolist()
         key = reference_key(reference_weights(model, adapter), zip(*columns, strict=True), settings)
         known = load_reference(cache, key, len(dataset))
         if known is not None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bench import compare as comparison
-from bench import training
+from bench import training, vocabulary
 from bench.cases import Case, make_cases
 from bench.machine import matrix_peak
 from bench.systems import Settings
@@ -118,3 +118,17 @@ def test_a_worker_gives_values_and_errors_back():
         with pytest.raises(RuntimeError, match="invalid literal"):
             worker(int, "x")
         assert worker(len, []) == 0
+
+
+def test_the_vocabulary_benchmark_gives_every_rate_and_both_losses(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(vocabulary, "Worker", Inline)
+    arguments = argparse.Namespace(pairs=1, items=4, readings=2, json=tmp_path / "v.json", model="tiny-random")
+    assert vocabulary.measure(arguments) == 0
+    found = json.loads(arguments.json.read_text())
+    assert [case["name"] for case in found["cases"]] == ["sft", "dpo-4", "decoding"]
+    for case in found["cases"]:
+        assert case["ratio"] == pytest.approx(case["task"] / case["full"])
+    losses = [float(note.split()[1]) for note in found["cases"][0]["notes"]]
+    # fewer words to share the probability with
+    assert losses[1] < losses[0]
+    assert "decoding: full" in capsys.readouterr().out

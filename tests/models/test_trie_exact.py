@@ -12,6 +12,7 @@ from tests.models.trie_cases import (
     BATCHES,
     FAMILIES,
     FIELDS,
+    VOCABULARY,
     assert_gradients_close,
     gradients,
     padded,
@@ -31,6 +32,43 @@ def test_scores_and_gradients_equal_the_padded_ones(family, rows):
     assert torch.equal(ours.label_mask, theirs.label_mask)
     torch.testing.assert_close(ours.loss, theirs.loss, rtol=1e-5, atol=1e-5)
     assert_gradients_close(gradients(packed, ours.loss), gradients(stock, theirs.loss))
+
+
+@pytest.mark.parametrize("budget", [1, 9, 12])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_batch_over_the_token_budget_gives_the_same_numbers(family, budget):
+    """18 nodes: a budget of 1 makes a part of every row, 9 and 12 leave some rows together."""
+    whole, parted = tiny(family), tiny(family)
+    install(whole)
+    install(parted, budget=budget)
+    batch = padded(BATCHES["ragged"])
+    ours, theirs = (model(**batch, fused_lm_head=True) for model in (parted, whole))
+    for field in FIELDS:
+        torch.testing.assert_close(getattr(ours, field), getattr(theirs, field), rtol=1e-5, atol=1e-5)
+    assert torch.equal(ours.label_mask, theirs.label_mask)
+    assert_gradients_close(gradients(parted, ours.loss), gradients(whole, theirs.loss))
+
+
+def test_a_batch_over_the_token_budget_holds_one_part_at_a_time():
+    """No tensor that the backward pass keeps is as long as the batch's nodes: each part is computed again."""
+
+    def longest(budget):
+        packed = tiny("llama")
+        install(packed, budget=budget)
+        packed.train()
+        lengths = []
+
+        def keep(tensor):
+            lengths.append(max((size for size in tensor.shape if size != VOCABULARY), default=0))
+            return tensor
+
+        rows = [[row, *range(2, 56)] for row in range(2, 8)]
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            packed(**padded(rows), fused_lm_head=True)
+        return max(lengths)
+
+    assert longest(None) >= 6 * 54
+    assert longest(60) < 6 * 54
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -196,7 +234,7 @@ def test_every_shared_token_is_laid_out_once_and_last_labels_not_at_all():
     batch = padded([[1, 2, 3, 4], [1, 2, 3, 5], [1, 2, 6]], answer_from=2)
     labels = batch["labels"].numpy()
     shifted = torch.cat([batch["labels"][:, 1:], torch.full((3, 1), -100)], 1).numpy()
-    plan = plan_batch(batch["input_ids"].numpy(), batch["attention_mask"].numpy(), shifted)
+    (plan,) = plan_batch(batch["input_ids"].numpy(), batch["attention_mask"].numpy(), shifted)
     assert plan.trie.tokens.tolist() == [1, 2, 3]
     assert sorted(zip(plan.nodes.tolist(), plan.labels.tolist(), strict=True)) == [(1, 3), (1, 6), (2, 4), (2, 5)]
     assert len(plan.target) == (labels != -100).sum() == 5
