@@ -109,7 +109,7 @@ _FACTS = ("base_model", "weights", "parent", "data", "code", "seeds")
 
 
 def _key(manifests: Sequence[Mapping[str, Any]], run: Gathered) -> str:
-    parts = [run.stage]
+    parts: list[Any] = [run.stage]
     for manifest in manifests:
         recipe = manifest.get("recipe", {})
         parts.append(
