@@ -10,7 +10,7 @@ from eval.summary import flat_metrics, rates
 from eval.tables import FAILURES, NOTICES, failure_rows, notice_rows
 from models.arguments import TrackingMode
 from models.runs import Run
-from models.tracking.lineage import base_model_node, lineage, node, with_output
+from models.tracking.lineage import base_model_node, lineage, node, with_evaluation
 from models.tracking.metrics import speeds
 from models.tracking.run import Tracking, finish_tracking, run_tags, start_tracking, tracked_config
 
@@ -66,7 +66,7 @@ def track_evaluation(
     )
     tracking.put_out(output)
     finish_tracking(tracking)
-    run.record(lineage=with_output(manifest.get("lineage"), output))
+    run.record(lineage=with_evaluation(manifest.get("lineage"), output))
     known = (manifest.get("wandb") or {}).get("id")
     if known and tracking.mode != "disabled":
         model = start_tracking(known, run.stage, tracked_config(run.manifest), wanted=wanted, group=group, tags=tags)

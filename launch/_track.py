@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from data.examples import TRAIN_FILE, VALIDATION_FILE
+from data.prompts import prompt_hash
 from data.source import SOURCE
 from dpo.cues import CUES
 from dpo.load import fault_counts
@@ -28,7 +29,8 @@ def track_data(group: str) -> Tracked:
     """The written examples: from their source to the chat files."""
     files = {"examples": TRAIN_FILE, "examples-validation": VALIDATION_FILE}
     outputs = [node("examples", name, "dataset", path) for name, path in files.items()]
-    return _track(group, "data", {}, [node("source", "notices", "dataset", SOURCE)], outputs)
+    inputs = [node("source", "notices", "dataset", SOURCE)]
+    return _track(group, "data", {}, inputs, outputs, run_tags({"prompt_hash": prompt_hash()}))
 
 
 def track_pairs(group: str, path: Path, made: Made, parent: Run) -> Tracked:
@@ -69,7 +71,7 @@ def _track(
     config: Mapping[str, Any],
     inputs: Sequence[Node],
     outputs: Sequence[Node],
-    tags: Sequence[str] = (),
+    tags: Sequence[str],
     show: Callable[[Tracking], None] = lambda tracking: None,
 ) -> Tracked:
     name, found = f"{step}-{group}", lineage(inputs, outputs)

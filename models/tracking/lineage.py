@@ -2,7 +2,8 @@
 
 A run's lineage is a plain value, ``{"inputs": [...], "outputs": [...]}`` of nodes with ``role``, ``name``, ``type``,
 ``digest`` and ``path``. It stands in the run's manifest and in its W&B configuration. Two runs are joined where what
-one put out and what the other took in have one digest, so the graph needs neither W&B nor the files.
+one put out and what the other took in have one digest, so the graph needs neither W&B nor the files. A manifest has
+``evaluations`` of the run's adapter beside them; in W&B these are outputs of runs of their own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -101,14 +102,15 @@ def lineage(inputs: Sequence[Node] = (), outputs: Sequence[Node] = ()) -> dict[s
 
 
 def nodes(found: Lineage | None, side: str) -> list[Node]:
-    """The nodes of a value that :func:`lineage` gave; ``side`` is ``inputs`` or ``outputs``."""
+    """The nodes of one side: ``inputs``, ``outputs`` or, in a manifest, ``evaluations``."""
     return [Node(**one) for one in (found or {}).get(side, ())]
 
 
-def with_output(found: Lineage | None, output: Node) -> dict[str, list[dict[str, Any]]]:
-    """The lineage with one more output, in place of an earlier one of the same role and name."""
-    kept = [one for one in nodes(found, "outputs") if (one.role, one.name) != (output.role, output.name)]
-    return lineage(nodes(found, "inputs"), [*kept, output])
+def with_evaluation(found: Lineage | None, evaluation: Node) -> dict[str, list[dict[str, Any]]]:
+    """A manifest's lineage with what its adapter was evaluated to, in place of an earlier one of the same name."""
+    kept = [one for one in nodes(found, "evaluations") if one.name != evaluation.name]
+    sides = lineage(nodes(found, "inputs"), nodes(found, "outputs"))
+    return {**sides, "evaluations": [asdict(one) for one in (*kept, evaluation)]}
 
 
 def edges(lineages: Mapping[str, Lineage]) -> list[Edge]:

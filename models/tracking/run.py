@@ -220,7 +220,7 @@ def tracked_config(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def run_tags(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     """Base model, recipe and prompt style of a run."""
-    return manifest["base_model"], manifest.get("recipe_name") or "", f"prompt {manifest['prompt_hash'][:8]}"
+    return manifest.get("base_model", ""), manifest.get("recipe_name") or "", f"prompt {manifest['prompt_hash'][:8]}"
 
 
 def project() -> str:
