@@ -3,9 +3,10 @@
 What the tests assume and why seeds are pooled as they are: docs/comparison.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 from data.prompts import user_text
 from data.reading import Reading, bucket
@@ -273,8 +274,8 @@ def _cost(arm: Arm, split: str) -> ArmCost:
     return ArmCost(
         seconds=_mean([training.get("seconds") for training in trainings]),
         cpu_seconds=_mean([training.get("cpu_seconds") for training in trainings]),
-        tokens=_mean([_last(run, "num_tokens") for run in arm.runs]),
-        items_per_s=_mean([training.get("metrics", {}).get("train_samples_per_second") for training in trainings]),
+        tokens=_mean([_tokens(run) for run in arm.runs]),
+        items_per_s=_mean([_speed(training) for training in trainings]),
         notices_per_s=len(answers) / seconds if seconds else None,
         notice_tokens=tokens or None,
     )
@@ -285,8 +286,18 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return fmean(known) if len(known) == len(values) else None
 
 
-def _last(run: Gathered, key: str) -> float | None:
-    return next((line[key] for line in reversed(run.log) if key in line), None)
+def _tokens(run: Gathered) -> float | None:
+    """As the run counted them; of older runs what TRL counted in its log."""
+    counted = (run.manifest.get("training") or {}).get("tokens")
+    return counted or next((line["num_tokens"] for line in reversed(run.log) if "num_tokens" in line), None)
+
+
+def _speed(training: Mapping[str, Any]) -> float | None:
+    """Items a second of work; of older runs the trainer's own figure, which counts evaluations in."""
+    if training.get("seconds_at_work"):
+        return float(training["items"]) / float(training["seconds_at_work"])
+    speed = training.get("metrics", {}).get("train_samples_per_second")
+    return None if speed is None else float(speed)
 
 
 def _remarks(arms: Sequence[Arm], found: Sequence[Evaluation]) -> list[str]:

@@ -15,6 +15,7 @@ from eval.evaluate import EVALUATED
 from eval.record import Evaluation, EvaluationError, Generation, JudgedNotice, Record, file_name, load_evaluation
 from models.runs import Run, RunError, open_run
 from models.stage import HISTORY
+from models.tracking.run import CONFIG_KEY
 from models.wandb_files import OfflineRun, find_offline, last_per_step
 from rewards.judge import judge_batch
 from rewards.rubric import Rubric
@@ -69,13 +70,13 @@ def gather(name: str, runs_dir: Path, wandb_dir: Path) -> Gathered:
     for path in (Path(name), runs_dir / name):
         if path.is_dir():
             return from_directory(open_run(path))
-    offline = find_offline(wandb_dir) if wandb_dir.is_dir() else {}
     told = Path(name).name
-    if told not in offline:
+    found = from_offline(find_offline(wandb_dir) if wandb_dir.is_dir() else {}, told)
+    if found is None:
         raise RunError(
             f"no run {name}: neither a directory, nor in {runs_dir}, nor among W&B's offline files in {wandb_dir}"
         )
-    return from_offline(offline, told)
+    return found
 
 
 def from_directory(run: Run) -> Gathered:
@@ -100,20 +101,24 @@ def from_directory(run: Run) -> Gathered:
     )
 
 
-def from_offline(runs: Mapping[str, OfflineRun], name: str) -> Gathered:
-    """A run from W&B's offline files: its own, and those of its evaluations.
+def from_offline(runs: Mapping[str, OfflineRun], name: str) -> Gathered | None:
+    """A run from W&B's offline files: its own, and those of its evaluations; None when neither is there.
 
     Raises:
         EvaluationError: a table of notices is damaged.
     """
-    run = runs[name]
-    ours = run.config.get("ondo", {})
-    found = [evaluation for other in runs.values() if (evaluation := _evaluation(other, name)) is not None]
+    evaluated = [run for run in runs.values() if _head(run).get("run") == name]
+    run = runs.get(name)
+    if run is None and not evaluated:
+        return None
+    found = [evaluation for part in evaluated if (evaluation := _evaluation(part)) is not None]
+    training = None if run is None else _training(run)
+    config = (run or evaluated[0]).config.get(CONFIG_KEY, {})
     return Gathered(
         id=name,
-        manifest={"stage": run.job_type, **ours, "training": _training(run)},
+        manifest={**config, "stage": name.split("-", 1)[0], **({"training": training} if training else {})},
         evaluations={evaluation.split: evaluation for evaluation in found if evaluation.generation.greedy},
-        log=[_trainer_names(line) for line in last_per_step(run)],
+        log=[] if run is None else [_trainer_names(line) for line in last_per_step(run)],
         source="W&B's offline files",
     )
 
@@ -130,14 +135,10 @@ def _parents(run: Run) -> list[Mapping[str, Any]]:
     return found
 
 
-def _training(run: OfflineRun) -> dict[str, Any]:
+def _training(run: OfflineRun) -> dict[str, Any] | None:
     """What a manifest says of the training, as far as the summary has it."""
-    seconds = run.summary.get("final/perf/seconds", run.summary.get("train_runtime"))
-    speed = run.summary.get("train_samples_per_second")
-    steps = run.summary.get("train/global_step")
-    return (
-        {} if seconds is None else {"seconds": seconds, "steps": steps, "metrics": {"train_samples_per_second": speed}}
-    )
+    speed, seconds = (run.summary.get(f"final/perf/{key}") for key in ("items_per_s", "seconds"))
+    return None if seconds is None else {"seconds": seconds, "metrics": {"train_samples_per_second": speed}}
 
 
 def _trainer_names(line: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,15 +149,16 @@ def _trainer_names(line: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _evaluation(run: OfflineRun, of: str) -> Evaluation | None:
-    """The evaluation of the run ``of`` that a W&B run holds, if it holds one."""
-    head = run.config.get("ondo", {}).get("evaluation")
-    if not isinstance(head, Mapping) or head.get("run") != of:
-        return None
-    table = run.summary.get(NOTICES)
-    path = table.get("path") if isinstance(table, Mapping) else None
-    files = [folder / "files" / path for folder in run.folders] if isinstance(path, str) else []
-    file = next((file for file in files if file.is_file()), None)
+def _head(run: OfflineRun) -> dict[str, Any]:
+    """Of the evaluation that a W&B run holds; empty when it holds none."""
+    return dict(run.config.get(CONFIG_KEY, {}).get("evaluation") or {})
+
+
+def _evaluation(run: OfflineRun) -> Evaluation | None:
+    """The evaluation that a W&B run holds; None when its table is gone."""
+    head = _head(run)
+    path = (run.summary.get(NOTICES) or {}).get("path")
+    file = next((file for folder in run.folders if path and (file := folder / "files" / path).is_file()), None)
     if file is None:
         return None
     names = {part.name for part in fields(Evaluation)} - {"records"}

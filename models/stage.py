@@ -104,7 +104,7 @@ def fit(
             callback = TrackingCallback(tracking)
             trainer.add_callback(callback)
         checkpoint = last_checkpoint(run) if stage.run.resume else None
-        began, started = True, time.monotonic()
+        began, started, worked = True, time.monotonic(), time.process_time()
         outcome = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         wait_for_all()
         if callback is not None:
@@ -117,6 +117,7 @@ def fit(
                     "steps": trainer.state.global_step,
                     "epochs": trainer.state.epoch,
                     "seconds": round(time.monotonic() - started, 1),
+                    "cpu_seconds": round(time.process_time() - worked, 1),
                     "resumed_from": None if checkpoint is None else checkpoint.name,
                     "best_checkpoint": _name(trainer.state.best_model_checkpoint),
                     "best_metric": trainer.state.best_metric,
