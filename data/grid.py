@@ -1,8 +1,8 @@
-"""The grid of cells and its four disjoint splits, fixed by cell and by a stable hash.
+"""The grid of cells and its five disjoint splits, fixed by cell and by a stable hash.
 
 ``test`` is chosen first, from the grid alone, so that no later edit of the written examples can move a test cell.
-``train`` and ``validation`` are the cells of the written examples, ``pool`` is what is left. ``test-mini`` is a
-fixed part of ``test``, stratified by bucket; ``guide`` holds the six cases of the guide, five of them in ``test``.
+``train`` and ``validation`` are the cells of the written examples. Of what is left, the last cells in hash order are
+``selection``, for choosing between trained models, and the others ``pool``, for pairs. ``test-mini`` is a fixed part of ``test``, stratified by bucket; ``guide`` holds the six cases of the guide, five of them in ``test``.
 """
 
 from collections import defaultdict
@@ -13,11 +13,11 @@ from typing import Literal, get_args
 
 from data.reading import BUCKETS, Bucket, Reading, bucket
 
-Split = Literal["train", "validation", "test", "test-mini", "pool", "guide"]
+Split = Literal["train", "validation", "selection", "test", "test-mini", "pool", "guide"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 LOWEST, HIGHEST, LARGEST_DELTA = -20, 45, 25
-TEST_SIZE, TEST_MINI_SIZE = 500, 200
+TEST_SIZE, TEST_MINI_SIZE, SELECTION_SIZE = 500, 200, 200
 
 GUIDE: tuple[Reading, ...] = tuple(
     Reading(y, t) for y, t in [(-10, 10), (38, 25), (20, 22), (25, 25), (-20, -10), (35, 42)]

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from data.grid import GUIDE, Split, grid, heldout_cells, heldout_mini_cells
+from data.grid import GUIDE, SELECTION_SIZE, Split, grid, heldout_cells, heldout_mini_cells, stable_order
 from data.reading import Reading
 from data.source import source_notices
 
@@ -20,8 +20,16 @@ def cells(split: Split) -> tuple[Reading, ...]:
         case "guide":
             return GUIDE
         case "pool":
-            taken = {*cells("train"), *cells("validation"), *cells("test")}
-            return tuple(cell for cell in grid() if cell not in taken)
+            return tuple(cell for cell in _unwritten() if cell not in cells("selection"))
+        case "selection":
+            return tuple(stable_order(_unwritten())[-SELECTION_SIZE:])
+
+
+@cache
+def _unwritten() -> tuple[Reading, ...]:
+    """The cells without a written notice that are no ``test`` cells, in the grid's order."""
+    taken = {*cells("train"), *cells("validation"), *cells("test")}
+    return tuple(cell for cell in grid() if cell not in taken)
 
 
 def is_heldout(reading: Reading) -> bool:

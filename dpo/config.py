@@ -26,7 +26,7 @@ class DpoConfig(TrainerDefaults, DPOConfig):
         default=900,
         metadata={
             "help": "Cells of the pool to add: a written notice is moved to each, with its own figure, and judged. "
-            "More cells teach subtraction better and take longer (all: 1899)."
+            "More cells teach subtraction better and take longer (all: 1699)."
         },
     )
     per_pool_cell: int = field(default=1, metadata={"help": "Pairs a pool cell: wrong figures and directions."})

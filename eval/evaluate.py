@@ -28,7 +28,7 @@ from rewards.rubric import DEFAULT_RUBRIC, Rubric
 Progress = Callable[[int, int], None]
 """Called with readings done and readings in all."""
 
-EVALUATED: tuple[Split, ...] = ("validation", "guide", "test-mini", "test")
+EVALUATED: tuple[Split, ...] = ("validation", "selection", "guide", "test-mini", "test")
 
 
 def base_run(loaded: Loaded, runs_dir: Path, **entries: Any) -> Run:

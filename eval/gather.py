@@ -20,7 +20,7 @@ from models.wandb_files import OfflineRun, find_offline, last_per_step
 from rewards.judge import judge_batch
 from rewards.rubric import Rubric
 
-ORDER = ("test", "test-mini", "validation", "guide")
+ORDER = ("test", "test-mini", "selection", "validation", "guide")
 """Splits as a comparison prefers them: the most readings first, and cells that nothing was chosen by."""
 assert set(ORDER) == set(EVALUATED)
 

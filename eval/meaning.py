@@ -42,6 +42,7 @@ SOFT_NAMES = {"state": "says how the weather feels", "advice": "gives clothing o
 SPLIT_NAMES = {
     "test": "cells that no training, mining or selection has read",
     "test-mini": "cells that no training, mining or selection has read, every bucket with its share of them",
+    "selection": "cells for choosing between trained models, which no training has read",
     "validation": "the cells that checkpoints are chosen by, so the rates flatter",
     "guide": "the guide's six cases, of which one (25 to 25) is an example as well",
 }

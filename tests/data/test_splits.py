@@ -14,16 +14,17 @@ def test_the_grid_has_2716_cells() -> None:
     assert len(grid()) == len(set(grid())) == 66 * 66 - 40 * 41 == 2716
 
 
-def test_the_four_splits_are_disjoint_and_cover_the_grid() -> None:
-    four = {name: set(cells(name)) for name in ("train", "validation", "test", "pool")}
-    for first, second in combinations(four.values(), 2):
+def test_the_five_splits_are_disjoint_and_cover_the_grid() -> None:
+    five = {name: set(cells(name)) for name in ("train", "validation", "selection", "test", "pool")}
+    for first, second in combinations(five.values(), 2):
         assert not first & second
-    assert set().union(*four.values()) == set(grid())
-    assert {name: len(members) for name, members in four.items()} == {
+    assert set().union(*five.values()) == set(grid())
+    assert {name: len(members) for name, members in five.items()} == {
         "train": 302,
         "validation": 15,
         "test": 500,
-        "pool": 2716 - 302 - 15 - 500,
+        "selection": 200,
+        "pool": 2716 - 302 - 15 - 500 - 200,
     }
 
 
@@ -34,7 +35,7 @@ def test_no_split_repeats_a_cell() -> None:
 
 @pytest.mark.parametrize(
     ("split", "digest"),
-    [("test", "6a1fe203094cf644"), ("test-mini", "a653f23a2d20cecc")],
+    [("test", "6a1fe203094cf644"), ("test-mini", "a653f23a2d20cecc"), ("selection", "aec2192cacbd223f")],
 )
 def test_the_held_out_cells_never_move(split: Split, digest: str) -> None:
     """Published results refer to these cells: a change here makes every earlier run incomparable."""
