@@ -2,7 +2,8 @@
 
 ``test`` is chosen first, from the grid alone, so that no later edit of the written examples can move a test cell.
 ``train`` and ``validation`` are the cells of the written examples. Of what is left, the last cells in hash order are
-``selection``, for choosing between trained models, and the others ``pool``, for pairs. ``test-mini`` is a fixed part of ``test``, stratified by bucket; ``guide`` holds the six cases of the guide, five of them in ``test``.
+``selection``, for choosing between trained models, and the others ``pool``, for pairs. ``test-mini`` is a fixed part of
+``test``, stratified by bucket; ``guide`` holds the six cases of the guide, five of them in ``test``.
 """
 
 from collections import defaultdict
