@@ -86,7 +86,7 @@ def generate_notices(
     with torch.inference_mode():
         merged = merged_copy(model)
         stops = stop_ids(merged, tokenizer)
-        plan = _Plan(prompts, decoded, temperature, max_new_tokens, batch_size, seed, stops)
+        plan = Plan(prompts, decoded, temperature, max_new_tokens, batch_size, seed, stops)
         for row in _rows(merged, plan, readings):
             answers[row.prompt][row.sample] = _answer(tokenizer, row)
             if len(answers[row.prompt]) == decoded:
@@ -97,7 +97,7 @@ def generate_notices(
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """What is to be decoded, and how."""
 
     prompts: Sequence[list[int]]
@@ -109,12 +109,12 @@ class _Plan:
     stops: list[int]
 
 
-def _rows(model: Any, plan: _Plan, readings: Sequence[Reading]) -> Iterator[Row]:
+def _rows(model: Any, plan: Plan, readings: Sequence[Reading]) -> Iterator[Row]:
     try:
         decoder = Decoder(model)
     except CannotDecodeError as error:
         print(f"ondo: this model decodes through transformers.generate, which is slower: {error}", file=sys.stderr)
-        return _stock_rows(model, plan)
+        return stock_rows(model, plan)
 
     def best(hidden: torch.Tensor, rows: Sequence[Row]) -> list[int]:
         return [int(token) for token in decoder.head.best(hidden)]
@@ -135,7 +135,7 @@ def _rows(model: Any, plan: _Plan, readings: Sequence[Reading]) -> Iterator[Row]
     )
 
 
-def _numbers(plan: _Plan, readings: Sequence[Reading]) -> list[torch.Tensor]:
+def _numbers(plan: Plan, readings: Sequence[Reading]) -> list[torch.Tensor]:
     """The uniform numbers of every answer, readings times samples, each of shape (max_new_tokens,)."""
     seen: Counter[Reading] = Counter()
     found = []
@@ -146,7 +146,7 @@ def _numbers(plan: _Plan, readings: Sequence[Reading]) -> list[torch.Tensor]:
     return found
 
 
-def _stock_rows(model: Any, plan: _Plan) -> Iterator[Row]:
+def stock_rows(model: Any, plan: Plan) -> Iterator[Row]:
     """The same through ``transformers.generate``: padded batches, sampling from one seeded stream for all rows."""
     from transformers import GenerationConfig
 

@@ -65,11 +65,14 @@ class Prefill(Pass):
         window: int | None,
     ) -> torch.Tensor:
         """Attention of every node to itself and its ancestors."""
+        self._keep(layer, key, value)
+        return attend(query, key, value, self._layout, scaling, window)
+
+    def _keep(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> None:
         if layer != len(self.keys):
             raise CannotDecodeError(f"layer {layer} attends after {len(self.keys)} others")
         self.keys.append(key[0])
         self.values.append(value[0])
-        return attend(query, key, value, self._layout, scaling, window)
 
 
 class Slots(Pass):
@@ -101,6 +104,15 @@ class Slots(Pass):
     def positions(self) -> torch.Tensor:
         """Position of the next token of every row at work, shape (size,)."""
         return self._prefix + self.lengths[: self.size]
+
+    @property
+    def prefix(self) -> int:
+        """How many positions all rows share."""
+        return self._prefix
+
+    def shared(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """A layer's keys and values of the shared beginning, shape (key heads, P, width) each."""
+        return self._shared[layer]
 
     def admit(self, prefill: Prefill, nodes: torch.Tensor) -> None:
         """Put one more row to work, in the slot behind the others.

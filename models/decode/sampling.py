@@ -20,12 +20,12 @@ def uniforms(count: int, *key: object) -> torch.Tensor:
     return torch.rand(count, dtype=torch.float64, generator=generator)
 
 
-def draw(logits: torch.Tensor, temperature: float, numbers: torch.Tensor) -> torch.Tensor:
+def draw(logits: torch.Tensor, temperature: float | torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
     """One word a row of ``softmax(logits / temperature)``.
 
     Args:
         logits: float32, shape (N, V); overwritten.
-        temperature: above 0.
+        temperature: above 0; one for all rows, or one a row, shape (N, 1).
         numbers: one in [0, 1) a row, shape (N,).
 
     Returns:

@@ -1,0 +1,162 @@
+"""The local engine: one model in this process, one thread that works on it, all requests in one batch.
+
+A request's answers join the batch at the next token and leave it when they end or when nobody waits for them any more.
+While there are more than fit, every reading's first answer goes before any reading's second, and so on, so that a
+request with many retries does not hold up another one's first answer.
+"""
+
+import asyncio
+import heapq
+import itertools
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from data.reading import Reading
+from models.decode import Wanted
+from serve.batch import Batch, PromptWriter, open_batch
+from serve.choose import Chosen
+from serve.engine import EngineError
+from serve.settings import Settings
+
+
+@dataclass(order=True)
+class _Asked:
+    """One answer that somebody waits for; ordered by rank among its reading's answers, then by arrival."""
+
+    rank: int
+    number: int
+    reading: Reading = field(compare=False)
+    wanted: Wanted = field(compare=False)
+    loop: asyncio.AbstractEventLoop = field(compare=False)
+    future: "asyncio.Future[str]" = field(compare=False)
+
+
+class LocalEngine:
+    """Implements :class:`serve.engine.Engine`.
+
+    Args:
+        batch: the model made ready; used by the engine's thread alone.
+        prompt: writes the prompts.
+        tokenizer: reads the answers.
+        name: of the model.
+        run_id: of the run, or None.
+    """
+
+    def __init__(self, batch: Batch, prompt: PromptWriter, tokenizer: Any, name: str, run_id: str | None) -> None:
+        self.name, self.run_id = name, run_id
+        self._batch, self._prompt, self._tokenizer = batch, prompt, tokenizer
+        self._numbers = itertools.count()
+        self._changed = threading.Condition()
+        # under the condition's lock
+        self._waiting: list[_Asked] = []
+        self._given_up: set[Wanted] = set()
+        self._asked: Counter[Reading] = Counter()
+        self._failure: str | None = None
+        self._thread = threading.Thread(target=self._work, name="ondo-engine", daemon=True)
+        self._thread.start()
+
+    async def generate(self, reading: Reading, temperature: float, count: int) -> list[str]:
+        """See :meth:`serve.engine.Engine.generate`."""
+        loop = asyncio.get_running_loop()
+        needed = count if temperature > 0 else 1
+        prompt = self._prompt(reading)
+        with self._changed:
+            if self._failure is not None:
+                raise EngineError(self._failure)
+            asked = []
+            for _ in range(needed):
+                wanted = Wanted(prompt, temperature)
+                rank = self._asked[reading]
+                self._asked[reading] += 1
+                asked.append(_Asked(rank, next(self._numbers), reading, wanted, loop, loop.create_future()))
+                heapq.heappush(self._waiting, asked[-1])
+            self._changed.notify()
+        try:
+            texts = await asyncio.gather(*(each.future for each in asked))
+        finally:
+            with self._changed:
+                self._asked[reading] -= needed
+                if not self._asked[reading]:
+                    del self._asked[reading]
+                self._given_up |= {each.wanted for each in asked if each.future.cancelled()}
+        return texts if temperature > 0 else texts * count
+
+    async def close(self) -> None:
+        """Stop the thread; who still waits gets an :class:`EngineError`."""
+        self._stop("the service is shutting down")
+        await asyncio.to_thread(self._thread.join)
+
+    def _stop(self, why: str) -> None:
+        with self._changed:
+            self._failure = self._failure or why
+            self._changed.notify()
+
+    def _work(self) -> None:
+        working: dict[Wanted, _Asked] = {}
+        try:
+            while True:
+                joining = self._take(working)
+                if joining is None:
+                    break
+                for wanted in self._batch.advance(joining):
+                    _tell(working.pop(wanted), self._text(wanted))
+        except Exception as error:
+            self._stop(f"the engine failed: {error!r}")
+            raise
+        finally:
+            with self._changed:
+                left = [*working.values(), *self._waiting]
+                failure = self._failure or "the engine failed"
+            for asked in left:
+                _tell(asked, EngineError(failure))
+
+    def _take(self, working: dict[Wanted, _Asked]) -> list[Wanted] | None:
+        """Wait for work; let go of what nobody waits for, and take what fits. None: it is time to stop."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._failure is not None or self._waiting or working)
+            if self._failure is not None:
+                return None
+            gone, self._given_up = self._given_up, set()
+            joining: list[Wanted] = []
+            leaving = [wanted for wanted in working if wanted in gone]
+            self._batch.leave(leaving)
+            for wanted in leaving:
+                del working[wanted]
+            while self._waiting and len(joining) < self._batch.free:
+                asked = heapq.heappop(self._waiting)
+                if not asked.future.cancelled():
+                    working[asked.wanted] = asked
+                    joining.append(asked.wanted)
+        return joining
+
+    def _text(self, wanted: Wanted) -> str:
+        tokens = wanted.tokens[:-1] if wanted.finished else wanted.tokens
+        return str(self._tokenizer.decode(tokens, skip_special_tokens=True))
+
+
+def _tell(asked: _Asked, outcome: str | EngineError) -> None:
+    """Settle a future from the engine's thread."""
+
+    def settle() -> None:
+        if asked.future.done():
+            return
+        if isinstance(outcome, EngineError):
+            asked.future.set_exception(outcome)
+        else:
+            asked.future.set_result(outcome)
+
+    if not asked.loop.is_closed():
+        asked.loop.call_soon_threadsafe(settle)
+
+
+def local_engine(settings: Settings, chosen: Chosen) -> LocalEngine:
+    """An engine on a chosen model.
+
+    Raises:
+        ValueError: the model cannot be made ready as asked.
+    """
+    prompt = PromptWriter(chosen.tokenizer, settings.use_chat_format)
+    batch = open_batch(chosen, prompt, max_new_tokens=settings.max_new_tokens, rows=settings.batch_rows)
+    return LocalEngine(batch, prompt, chosen.tokenizer, chosen.name, chosen.run_id)

@@ -1,0 +1,162 @@
+"""A stream gives the answers of :func:`models.generate.generate_notices`, whoever joins or leaves beside them."""
+
+import pytest
+import torch
+
+from data.reading import Reading
+from data.splits import cells
+from models.decode import Stream, Wanted, use_int8
+from models.generate import generate_notices, stop_ids
+from models.merge import merged_copy
+from models.template import prompt_ids
+from models.tiny import tiny_model, tiny_tokenizer
+from models.vocabulary import cut_vocabulary, task_words
+
+READINGS = list(cells("validation"))
+LENGTH = 16
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return tiny_tokenizer()
+
+
+def spread(model):
+    """Sharper logits, an attention that matters, and stop tokens that come at different steps."""
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 2 and parameter.shape != model.lm_head.weight.shape:
+                parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
+    model.generation_config.eos_token_id = [602, 34]
+    return model
+
+
+@pytest.fixture
+def model(tokenizer):
+    return spread(tiny_model(len(tokenizer)))
+
+
+def prefix_of(tokenizer):
+    one, other = (prompt_ids(tokenizer, reading) for reading in (Reading(1, 1), Reading(-5, 30)))
+    return one[: next(index for index, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1])]
+
+
+def stream_of(model, tokenizer, rows, seed=0, length=LENGTH):
+    merged = merged_copy(model)
+    stops = stop_ids(merged, tokenizer)
+    return Stream(merged, prefix_of(tokenizer), stops=stops, max_new_tokens=length, rows=rows, seed=seed)
+
+
+def run(stream, wanted, together):
+    """Let ``together`` answers join at every step that has room for them."""
+    waiting = list(wanted)
+    while waiting or stream.working:
+        count = min(together, stream.free, len(waiting))
+        stream.advance(waiting[:count])
+        del waiting[:count]
+
+
+def wanted_of(tokenizer, temperature=0.0):
+    return [Wanted(prompt_ids(tokenizer, reading), temperature) for reading in READINGS]
+
+
+def texts(tokenizer, wanted):
+    return [
+        tokenizer.decode(each.tokens[:-1] if each.finished else each.tokens, skip_special_tokens=True)
+        for each in wanted
+    ]
+
+
+def expected_of(model, tokenizer):
+    answers = generate_notices(model, tokenizer, READINGS, max_new_tokens=LENGTH)
+    assert len({answer.tokens for [answer] in answers}) > 2, "answers must end at different steps"
+    return [answer.text for [answer] in answers]
+
+
+@pytest.mark.parametrize(("rows", "together"), [(1, 1), (4, 1), (4, 3), (64, 64)])
+def test_greedy_answers_do_not_depend_on_who_joins_when(model, tokenizer, rows, together):
+    wanted = wanted_of(tokenizer)
+    run(stream_of(model, tokenizer, rows), wanted, together)
+    assert texts(tokenizer, wanted) == expected_of(model, tokenizer)
+
+
+@pytest.mark.parametrize("window", [5, 70, 75])
+def test_with_a_sliding_window_shorter_than_the_prompt(model, tokenizer, window):
+    model.config.sliding_window = window
+    for layer in model.model.layers:
+        if layer.self_attn.sliding_window is not None:
+            layer.self_attn.sliding_window = window
+    wanted = wanted_of(tokenizer)
+    run(stream_of(model, tokenizer, 4), wanted, 2)
+    assert texts(tokenizer, wanted) == expected_of(model, tokenizer)
+
+
+def test_greedy_and_sampled_answers_side_by_side(model, tokenizer):
+    greedy, hot = wanted_of(tokenizer), wanted_of(tokenizer, 1.5)
+    run(stream_of(model, tokenizer, 8), [each for pair in zip(greedy, hot, strict=True) for each in pair], 3)
+    assert texts(tokenizer, greedy) == expected_of(model, tokenizer)
+    assert sum(a != b for a, b in zip(texts(tokenizer, greedy), texts(tokenizer, hot), strict=True)) > 10
+
+
+def test_a_low_temperature_samples_what_greedy_takes(model, tokenizer):
+    cold = wanted_of(tokenizer, 1e-4)
+    run(stream_of(model, tokenizer, 8), cold, 3)
+    assert texts(tokenizer, cold) == expected_of(model, tokenizer)
+
+
+def test_samples_follow_the_seed(model, tokenizer):
+    def sampled(seed):
+        wanted = wanted_of(tokenizer, 1.0)
+        run(stream_of(model, tokenizer, 8, seed), wanted, 8)
+        return texts(tokenizer, wanted)
+
+    assert sampled(1) == sampled(1)
+    assert sampled(1) != sampled(2)
+    assert sampled(None) != sampled(None)
+
+
+def test_an_answer_that_leaves_makes_room_and_disturbs_nobody(model, tokenizer):
+    stream, expected = stream_of(model, tokenizer, 3), expected_of(model, tokenizer)
+    kept = max(range(len(READINGS)), key=lambda index: len(expected[index]))
+    wanted = wanted_of(tokenizer)
+    others = [each for index, each in enumerate(wanted) if index != kept]
+    stream.advance([others[0], wanted[kept], others[1]])
+    stream.leave([others[0]])
+    assert stream.free >= 1
+    run(stream, others[2:], 1)
+    assert texts(tokenizer, wanted)[kept] == expected[kept]
+
+
+def test_a_cut_head(model, tokenizer):
+    cut_vocabulary(model, task_words(tokenizer, []))
+    wanted = wanted_of(tokenizer)
+    run(stream_of(model, tokenizer, 8), wanted, 4)
+    answers = generate_notices(model, tokenizer, READINGS, max_new_tokens=LENGTH)
+    assert texts(tokenizer, wanted) == [answer.text for [answer] in answers]
+
+
+def test_too_many_or_wrong_prompts_are_refused(model, tokenizer):
+    stream, wanted = stream_of(model, tokenizer, 2), wanted_of(tokenizer)
+    with pytest.raises(ValueError, match="3 answers cannot join where 2 rows are free"):
+        stream.advance(wanted[:3])
+    with pytest.raises(ValueError, match="prefix"):
+        stream.advance([Wanted([1, 2, 3], 0.0)])
+
+
+def test_eight_bit_layers_are_near_and_float_head_stays(model, tokenizer):
+    merged = merged_copy(model)
+    ids = torch.tensor([prompt_ids(tokenizer, READINGS[0])])
+    with torch.inference_mode():
+        exact = merged(input_ids=ids).logits
+        use_int8(merged)
+        rounded = merged(input_ids=ids).logits
+    error = (rounded - exact).norm() / exact.norm()
+    assert 0 < error < 0.1
+    assert isinstance(merged.lm_head, torch.nn.Linear)
+    assert not [name for name, part in merged.base_model.named_modules() if isinstance(part, torch.nn.Linear)]
+
+
+def test_eight_bits_need_float32_on_a_cpu(tokenizer):
+    with pytest.raises(ValueError, match="float32"):
+        use_int8(tiny_model(len(tokenizer)).to(torch.bfloat16))
