@@ -76,6 +76,26 @@ def cost_cells(cost: ArmCost) -> list[str]:
     ]
 
 
+def grid_table(found: Comparison, between: str = " ") -> tuple[list[str], Rows]:
+    """Headings and one row for each arm: overall rate, the difference to the first arm, what chance says, cost."""
+    first = found.arms[0]
+    headings = ["", "seeds", "overall", "points", "changed", "p", "p, Holm", "p over seeds"]
+    rows = []
+    for arm in found.arms:
+        row = [arm.name.replace(", ", f",{between}"), str(len(arm.runs))]
+        row.append(rate_text(found.rates[OVERALL][arm.name], between))
+        if arm is first:
+            row += ["", "", "", "", ""]
+        else:
+            test, seeds = found.tests[OVERALL][arm.name], found.seeds_p[arm.name]
+            row += [f"{difference_text(test)}{between}{100 * test.low:+.1f} to {100 * test.high:+.1f}"]
+            row += [f"+{len(test.gained)} -{len(test.lost)}", p_text(test.p_value)]
+            row += [p_text(found.corrected[arm.name]), "" if seeds is None else p_text(seeds)]
+        rows.append(row)
+    costs = [cost_cells(found.costs[arm.name])[:3] for arm in found.arms]
+    return [*headings, "training", "CPU min", "tokens"], [row + cost for row, cost in zip(rows, costs, strict=True)]
+
+
 def rate_text(rate: Rate, between: str = " ") -> str:
     """E.g. ``12.0% 8.2-17.2``."""
     return f"{100 * rate.rate:.1f}%{between}{100 * rate.low:.1f}-{100 * rate.high:.1f}"

@@ -23,7 +23,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -38,7 +37,7 @@ from eval.summary import Summary, summarize
 from eval.track import track_evaluation
 from models.adapter import load_adapter
 from models.arguments import TrackingMode
-from models.load import DtypeName, Loaded, ModelSpec, load_base, run_spec
+from models.load import DtypeName, ModelSpec, load_base, placed, run_spec
 from models.quantize import Quantization
 from models.runs import open_run
 from models.script import run_script
@@ -60,7 +59,7 @@ def main() -> int:
             options.model, options.revision, options.trust_remote_code, options.quantization, options.dtype
         )
     loaded = load_base(spec)
-    model = _placed(loaded, loaded.model if run is None or run.stage == "base" else load_adapter(loaded, run.adapter))
+    model = placed(loaded, loaded.model if run is None or run.stage == "base" else load_adapter(loaded, run.adapter))
     planned = plan(loaded, options.split, run=run, limit=options.limit, generation=generation, rubric=rubric)
     if against is not None:
         check_comparable(against, planned)
@@ -139,11 +138,6 @@ def _other(options: argparse.Namespace, generation: Generation) -> Evaluation:
             f"python launch/evaluate.py --run {options.against} --split {options.split}"
         )
     return load_evaluation(path)
-
-
-def _placed(loaded: Loaded, model: Any) -> Any:
-    """The model on the GPU, if there is one; a quantised one was put there when it was loaded."""
-    return model.to("cuda") if torch.cuda.is_available() and loaded.spec.quantization == "none" else model
 
 
 def _keep_fuller(planned: Evaluation, folder: Path) -> None:

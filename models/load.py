@@ -84,6 +84,11 @@ def load_base(spec: ModelSpec) -> Loaded:
     return loaded
 
 
+def placed(loaded: Loaded, model: Any) -> Any:
+    """The model on the GPU, if there is one; a quantised one was put there when it was loaded."""
+    return model.to("cuda") if torch.cuda.is_available() and loaded.spec.quantization == "none" else model
+
+
 def run_spec(run: Run, trust_remote_code: bool = False) -> ModelSpec:
     """How a run's base model was loaded. Whether its own code may run is said anew each time, never by the run.
 

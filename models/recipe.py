@@ -93,7 +93,7 @@ class RecipeParser(TrlParser):
         self._file = None
         for option in rest:
             if option.startswith("--") and option.split("=")[0] not in self._flags:
-                self._check_key(option.removeprefix("--").split("=")[0].replace("-", "_"), "--")
+                self.check_key(option.removeprefix("--").split("=")[0].replace("-", "_"), "--")
         unexpected = self.parse_known_args([*options, *rest])[1]
         if unexpected:
             self.error(f"unexpected {' '.join(unexpected)}")
@@ -106,7 +106,7 @@ class RecipeParser(TrlParser):
     def _options(self, file: Path) -> list[str]:
         options: list[str] = []
         for key, value in read_recipe(file).items():
-            self._check_key(key, f"{file}: ")
+            self.check_key(key, f"{file}: ")
             action = next(action for action in self._actions if action.dest == key)
             if value is None:
                 self._check_null(key, file)
@@ -114,10 +114,15 @@ class RecipeParser(TrlParser):
             elif isinstance(value, list) and action.nargs != "+":
                 raise RecipeError(f"{file}: {key}: expected one value, got the list {value}")
             else:
-                options += _option(key, value)
+                options += option(key, value)
         return options
 
-    def _check_key(self, key: str, where: str) -> None:
+    def check_key(self, key: str, where: str) -> None:
+        """Make sure that ``key`` is an option of a recipe; ``where`` begins the message.
+
+        Raises:
+            RecipeError: it is none, or one that a recipe must not set.
+        """
         if key in _DROPPED:
             raise RecipeError(f"{where}{key}: ondo sets this itself; --runs_dir says where runs go")
         if key == _SECRET:
@@ -232,7 +237,8 @@ def _plain(value: Any) -> Any:
     return value.to_dict() if hasattr(value, "to_dict") else str(value)
 
 
-def _option(key: str, value: Any) -> list[str]:
+def option(key: str, value: Any) -> list[str]:
+    """A key of a recipe and its value as command-line arguments."""
     if isinstance(value, list):
         return [f"--{key}", *map(str, value)]
     # one argument, so that a value may begin with a dash
