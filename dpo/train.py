@@ -20,6 +20,7 @@ from dpo.pair_files import write_pair_files
 from dpo.pairs import Pair, pair_line
 from dpo.trainer import FAULT, PAIR, PairCollator, PairTrainer
 from eval.callback import NoticeEvaluation
+from eval.card import finish_card
 from eval.track import show_curves
 from models.adapter import load_adapter
 from models.arguments import RunArguments
@@ -133,6 +134,7 @@ def build_trainer(
     """The trainer, with the SFT adapter as policy and a frozen copy of it as reference."""
     config = dataclasses.replace(settings.config)
     config.output_dir, config.report_to = str(run.checkpoints), []
+    config.hub_model_id = config.hub_model_id or run.id
     packed = config.packing == "trie"
     config.precompute_ref_log_probs = not packed  # packed, it is computed by pack_trainer
     set_seed(config.seed)
@@ -210,7 +212,7 @@ def run_dpo(settings: Settings, callbacks: Sequence[TrainerCallback] = (), group
         wait_for_all()
         return build_trainer(settings, data, parent, loaded, run, callbacks)
 
-    return fit(
+    run = fit(
         stage,
         loaded,
         build,
@@ -218,6 +220,8 @@ def run_dpo(settings: Settings, callbacks: Sequence[TrainerCallback] = (), group
         outputs=lambda run: [] if config.pairs else [pairs_node(run.path / PAIRS)],
         show=lambda run, trainer, tracking: _show(run, trainer, tracking, data),
     )
+    finish_card(run, config)
+    return run
 
 
 def _show(run: Run, trainer: PairTrainer, tracking: Tracking, data: DpoData) -> None:

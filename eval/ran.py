@@ -62,7 +62,7 @@ def stage_facts(run: Run | None, evaluation: Evaluation) -> Facts:
     number = "one" if generation.samples == 1 else str(generation.samples)
     written = f"{number} for each reading, {how}, at most {generation.max_new_tokens} tokens, on {evaluation.device}"
     return [
-        *([] if run is None else _run_facts(run.id, run.manifest)),
+        *([] if run is None else run_facts(run.id, run.manifest)),
         ("base model", f"{evaluation.model}, weights {evaluation.weights_hash[:12]}"),
         ("adapter", "none" if evaluation.adapter_hash is None else evaluation.adapter_hash[:12]),
         ("template, prompt", f"{evaluation.template_hash[:12]}, {evaluation.prompt_hash[:12]}"),
@@ -111,7 +111,8 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
-def _run_facts(name: str, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def run_facts(name: str, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a run was made from, when and how, from its manifest."""
     yield "run", name if manifest.get("parent") is None else f"{name}, from {manifest['parent']}"
     yield "started", _time(manifest["started"])
     training = manifest.get("training")

@@ -20,6 +20,7 @@ import dpo.train
 import sft.train
 from data.files import write_atomic
 from eval.arms import Arm, text
+from eval.card import write_card
 from eval.compare import Comparison, compare
 from eval.evaluate import EVALUATED, evaluate, plan
 from eval.gather import from_directory
@@ -275,7 +276,9 @@ class Folder:
         planned = plan(loaded, self.grid.split, run=run, limit=self.grid.limit)
         model = placed(loaded, load_adapter(loaded, run.adapter))
         evaluation = evaluate(model, loaded.tokenizer, planned)
-        track_evaluation(evaluation, run, save_evaluation(evaluation, run.eval), {})
+        path = save_evaluation(evaluation, run.eval)
+        write_card(run)
+        track_evaluation(evaluation, run, path, {})
 
 
 def _without_places(recipe: Mapping[str, Any]) -> dict[str, Any]:

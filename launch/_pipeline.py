@@ -25,6 +25,7 @@ from data.build import broken_notices, built_files, different_files
 from data.files import write_atomic
 from data.source import SOURCE, read_source
 from dpo.pair_files import report_path, write_pair_files
+from eval.card import write_card
 from eval.evaluate import base_run, evaluate, plan
 from eval.plots import heat_map
 from eval.record import Evaluation, load_evaluation, save_evaluation
@@ -198,6 +199,8 @@ class Pipeline:
         path = save_evaluation(evaluation, run.eval)
         picture = path.with_name(f"{path.stem}-map.png")
         heat_map(evaluation, picture)
+        if run.stage != "base":
+            write_card(run)
         track_evaluation(evaluation, run, path, {"map": picture})
 
     def _report(self, bars: "Bars") -> str:

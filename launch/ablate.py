@@ -6,8 +6,8 @@
 
 The file names the stage, a recipe, options for every run, factors (option: [value, value]) and seeds. The first value
 of each factor makes the cell that the others are compared against. Stopped half-way, the same command goes on where it
-was; `--new` begins anew. Runs are evaluated on the split `selection`, which no training reads; `split: test-mini` in the
-file reports on cells that nothing may be chosen by. Exit codes: 0 done, 2 something to mend, 130 interrupted.
+was; `--new` begins anew. Runs are evaluated on the split `selection`, which no training reads; `split: test-mini` in
+the file reports on cells that nothing may be chosen by. Exit codes: 0 done, 2 something to mend, 130 interrupted.
 """
 
 import _root  # noqa: F401  (must stand first: it puts the repository root on sys.path)

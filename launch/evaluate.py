@@ -28,6 +28,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from data.files import write_atomic
+from eval.card import write_card
 from eval.evaluate import EVALUATED, base_run, evaluate, plan
 from eval.markdown import markdown, rate_headings, rate_rows
 from eval.paired import PairedTest, check_comparable, name, paired_tests
@@ -77,6 +78,8 @@ def main() -> int:
     names = [picture.name for picture in pictures.values()]
     text = markdown(evaluation, summary, against=against, tests=tests, pictures=names)
     write_atomic(path.with_suffix(".md"), text)
+    if run.stage != "base":
+        write_card(run)
     track_evaluation(evaluation, run, path, pictures, wanted=options.tracking)
     _print(evaluation, summary, against, tests)
     print(path.with_suffix(".md"))

@@ -57,6 +57,9 @@ class TrainerDefaults:
         default=None, metadata={"help": "Default: notices that pass every rule, then the loss."}
     )
     greater_is_better: bool | None = field(default=None)
+    hub_strategy: str = field(
+        default="end", metadata={"help": "With push_to_hub: upload the adapter and its card once, at the end."}
+    )
     use_cpu: bool = field(
         default=not torch.cuda.is_available(), metadata={"help": "Train on the CPU in spite of a GPU."}
     )

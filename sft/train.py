@@ -13,6 +13,7 @@ from trl import SFTTrainer
 
 from data.examples import TRAIN_FILE, VALIDATION_FILE, ExampleFile, load_examples
 from eval.callback import NoticeEvaluation
+from eval.card import finish_card
 from eval.track import show_curves
 from models.arguments import ModelArguments, RunArguments
 from models.load import Loaded, load_base
@@ -82,6 +83,7 @@ def build_trainer(
     """TRL's trainer on our token rows, packed when the recipe says so, with the notices judged at every evaluation."""
     config = dataclasses.replace(settings.config)
     config.output_dir, config.report_to = str(run.checkpoints), []
+    config.hub_model_id = config.hub_model_id or run.id
     config.packing = False  # type: ignore[assignment] # TRL's own packing
     set_seed(config.seed)
     model = get_peft_model(loaded.model, settings.lora.peft_config())
@@ -135,12 +137,14 @@ def run_sft(settings: Settings, callbacks: Sequence[TrainerCallback] = (), group
             node("validation examples", "examples-validation", "dataset", data.validation_file),
         ),
     )
-    return fit(
+    run = fit(
         stage,
         loaded,
         lambda run: build_trainer(settings, data, loaded, run, callbacks),
         show=lambda run, trainer, tracking: show_curves(trainer, tracking, run),
     )
+    finish_card(run, settings.config)
+    return run
 
 
 def dry_run(settings: Settings) -> None:
