@@ -55,7 +55,7 @@ class Cache(Generic[K, V]):
         task = asyncio.current_task()
         try:
             value = await make()
-            if self._worth_keeping(value):
+            if self._kept.maxsize and self._worth_keeping(value):
                 self._kept[key] = value
             return value
         finally:

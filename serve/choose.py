@@ -21,14 +21,12 @@ class Chosen:
         tokenizer: its tokenizer.
         name: of the base model.
         run_id: of the run, the adapter folder's name, or None for a base model alone.
-        int8: decode with eight-bit products.
     """
 
     model: Any
     tokenizer: Any
     name: str
     run_id: str | None
-    int8: bool
 
 
 def choose_model(settings: Settings) -> Chosen:
@@ -41,18 +39,17 @@ def choose_model(settings: Settings) -> Chosen:
     """
     run = _run(settings) if settings.use_finetuned else None
     spec = _spec(settings, run)
-    on_cpu = not torch.cuda.is_available()
-    int8 = on_cpu and spec.quantization == "none" and settings.quantization in (None, "8bit")
-    if on_cpu and spec.quantization == "4bit":
-        raise ModelError("QUANTIZATION=4bit needs a GPU: take 8bit or none, or leave it out")
+    on_gpu = torch.cuda.is_available()
+    if spec.quantization != "none" and not on_gpu:
+        raise ModelError(f"QUANTIZATION={spec.quantization} needs a GPU: set QUANTIZATION=none")
     loaded = load_base(spec)
     adapter = run.adapter if run is not None and run.stage != "base" else None
     if run is None and settings.use_finetuned:
         adapter = settings.adapter_path
     model = loaded.model if adapter is None else load_adapter(loaded, adapter)
-    if not on_cpu and spec.quantization == "none":
+    if on_gpu and spec.quantization == "none":
         model = model.to("cuda")
-    return Chosen(model, loaded.tokenizer, spec.name, _name(run, adapter), int8)
+    return Chosen(model, loaded.tokenizer, spec.name, _name(run, adapter))
 
 
 def _run(settings: Settings) -> Run | None:
@@ -85,11 +82,8 @@ def _spec(settings: Settings, run: Run | None) -> ModelSpec:
         spec = ModelSpec(settings.base_model)
     if settings.base_revision is not None:
         spec = replace(spec, revision=settings.base_revision)
-    quantization = settings.quantization
-    if quantization is not None:
-        # without a GPU eight bits are ours, put in after loading (models/decode/int8.py)
-        ours = quantization == "8bit" and not torch.cuda.is_available()
-        spec = replace(spec, quantization="none" if ours else quantization)
+    if settings.quantization is not None:
+        spec = replace(spec, quantization=settings.quantization)
     return replace(spec, trust_remote_code=settings.trust_remote_code)
 
 

@@ -34,14 +34,14 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", env_ignore_empty=True, populate_by_name=True)
 
     # the guide's
-    use_finetuned: bool = Field(True, validation_alias=_guide("use_finetuned"))
+    use_finetuned: bool = Field(default=True, validation_alias=_guide("use_finetuned"))
     """Put a trained adapter on the base model."""
-    adapter_path: Path | None = Field(None, validation_alias=_guide("adapter_path"))
+    adapter_path: Path | None = Field(default=None, validation_alias=_guide("adapter_path"))
     """A run's directory, or a folder with a PEFT adapter; without it the newest finished run, DPO before SFT."""
-    use_chat_format: bool = Field(True, validation_alias=_guide("use_chat_format"))
+    use_chat_format: bool = Field(default=True, validation_alias=_guide("use_chat_format"))
     """Write the prompt with the chat template that ondo trains with; false gives the bare texts."""
-    quantization: Quantization | None = Field(None, validation_alias=_guide("quantization"))
-    """Of the weights; without it ``8bit`` on a CPU, and what the run was trained with on a GPU."""
+    quantization: Quantization | None = Field(default=None, validation_alias=_guide("quantization"))
+    """Of the weights; without it what the run was trained with. ``4bit`` and ``8bit`` need a GPU."""
 
     engine: Literal["local", "openai"] = "local"
     base_model: str | None = None
@@ -54,33 +54,33 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = None
 
     host: str = "127.0.0.1"
-    port: int = Field(8000, ge=0, le=65535)
+    port: int = Field(default=8000, ge=0, le=65535)
     """0 takes a free one and says which."""
     api_key: SecretStr | None = None
     """When set, requests need ``Authorization: Bearer <key>``."""
 
-    time_limit_s: float = Field(4.5, gt=0, le=600)
+    time_limit_s: float = Field(default=4.5, gt=0, le=600)
     """After so long a template notice is served."""
-    retries: int = Field(16, ge=0, le=64)
+    retries: int = Field(default=16, ge=0, le=64)
     """Further samples when the first answer fails."""
-    retry_temperature: float = Field(0.7, gt=0, le=2)
+    retry_temperature: float = Field(default=0.7, gt=0, le=2)
     retry_ahead: bool = True
     """Begin the retries along with the first answer instead of after it: sooner there, more work when it passes."""
-    max_requests: int = Field(64, ge=1)
+    max_requests: int = Field(default=64, ge=1)
     """Answered at once; further ones get 503."""
-    max_new_tokens: int = Field(64, ge=1, le=1024)
-    batch_rows: int = Field(64, ge=1, le=1024)
+    max_new_tokens: int = Field(default=64, ge=1, le=1024)
+    batch_rows: int = Field(default=64, ge=1, le=1024)
     """Answers that the local engine decodes at once."""
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(default=None, ge=1)
     """Of the local engine; without it every core."""
-    cache_answers: int = Field(14_641, ge=0)
+    cache_answers: int = Field(default=14_641, ge=0)
     """Kept for temperature 0; the default has room for every reading."""
-    max_body_bytes: int = Field(16_384, ge=1)
-    read_timeout_s: float = Field(5.0, gt=0)
+    max_body_bytes: int = Field(default=16_384, ge=1)
+    read_timeout_s: float = Field(default=5.0, gt=0)
     """For a client to send its request."""
     journal: Path | None = None
     """Without it ``journal.jsonl`` in the folder of the runs."""
-    journal_mb: int = Field(64, ge=1)
+    journal_mb: int = Field(default=64, ge=1)
 
     @field_validator("api_key", "openai_api_key")
     @classmethod

@@ -5,7 +5,7 @@ import torch
 
 from data.reading import Reading
 from data.splits import cells
-from models.decode import Stream, Wanted, use_int8
+from models.decode import Stream, Wanted, use_half
 from models.generate import generate_notices, stop_ids
 from models.merge import merged_copy
 from models.template import prompt_ids
@@ -144,12 +144,12 @@ def test_too_many_or_wrong_prompts_are_refused(model, tokenizer):
         stream.advance([Wanted([1, 2, 3], 0.0)])
 
 
-def test_eight_bit_layers_are_near_and_float_head_stays(model, tokenizer):
+def test_half_precision_layers_are_near_and_the_head_stays(model, tokenizer):
     merged = merged_copy(model)
     ids = torch.tensor([prompt_ids(tokenizer, READINGS[0])])
     with torch.inference_mode():
         exact = merged(input_ids=ids).logits
-        use_int8(merged)
+        use_half(merged)
         rounded = merged(input_ids=ids).logits
     error = (rounded - exact).norm() / exact.norm()
     assert 0 < error < 0.1
@@ -157,6 +157,6 @@ def test_eight_bit_layers_are_near_and_float_head_stays(model, tokenizer):
     assert not [name for name, part in merged.base_model.named_modules() if isinstance(part, torch.nn.Linear)]
 
 
-def test_eight_bits_need_float32_on_a_cpu(tokenizer):
+def test_half_precision_is_for_float32(tokenizer):
     with pytest.raises(ValueError, match="float32"):
-        use_int8(tiny_model(len(tokenizer)).to(torch.bfloat16))
+        use_half(tiny_model(len(tokenizer)).to(torch.bfloat16))

@@ -1,0 +1,141 @@
+"""The guard with an engine that says what it is told: nothing that fails goes out, and everything is written down."""
+
+import asyncio
+import json
+
+import pytest
+
+from data.reading import Reading
+from rewards.judge import judge
+from serve.engine import EngineBusyError, EngineError, EngineTimeoutError
+from serve.fallback import fallback_notice
+from serve.guard import Guard, Tries
+from serve.journal import Journal
+from serve.metrics import Metrics
+from tests.serve.fakes import WRONG, FakeEngine, right
+
+READING = Reading(10, 20)
+
+
+@pytest.fixture
+def guarded(tmp_path):
+    """Build a guard, ask it once, and give back the answer, the journal's lines, the engine and the guard."""
+
+    def ask(say, *, temperature=0.0, retries=3, ahead=True, limit=20.0, reading=READING):
+        engine = FakeEngine(say)
+        journal = Journal(tmp_path / "journal.jsonl", 10**6)
+        guard = Guard(engine, journal, Metrics(), Tries(retries, 0.7, ahead, limit))
+        answer = asyncio.run(guard.answer(reading, temperature))
+        assert judge(answer.message, reading.yesterday, reading.today) == answer.verdict
+        assert answer.verdict.passed
+        text = (tmp_path / "journal.jsonl").read_text(encoding="utf-8")
+        return answer, [json.loads(line) for line in text.splitlines()], engine, guard
+
+    return ask
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_a_first_answer_that_passes_goes_out(guarded, ahead):
+    answer, lines, engine, guard = guarded(lambda *_: f"  {right(READING)}\n", ahead=ahead)
+    assert (answer.message, answer.source, answer.attempts) == (right(READING), "model", 1)
+    assert lines == []
+    assert len(engine.calls) == (4 if ahead else 1)
+    assert b'ondo_answers_total{source="model"} 1.0' in guard._metrics.text()
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_a_retry_that_passes_goes_out_and_what_failed_is_written_down(guarded, ahead):
+    answer, lines, engine, guard = guarded(
+        lambda reading, heat, call: right(reading) if call == 3 else WRONG, ahead=ahead, retries=2
+    )
+    assert (answer.message, answer.source) == (right(READING), "retry")
+    assert [heat for _, heat in engine.calls] == [0.0, 0.7, 0.7]
+    assert answer.attempts >= 2
+    first = lines[0]
+    assert (first["yesterday"], first["today"], first["message"]) == (10, 20, WRONG)
+    assert first["verdict"] == judge(WRONG, 10, 20).to_dict()
+    assert first["failed"] == sorted(judge(WRONG, 10, 20).failed)
+    assert "label" in first["failed"]
+    assert (first["served"], first["source"]) == (answer.message, "retry")
+    assert b'ondo_rule_failures_total{rule="label"}' in guard._metrics.text()
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_nothing_that_passes_means_the_template(guarded, ahead):
+    answer, lines, engine, _ = guarded(lambda *_: WRONG, ahead=ahead)
+    assert (answer.message, answer.source, answer.attempts) == (fallback_notice(READING), "template", 4)
+    assert len(lines) == len(engine.calls) == 4
+    assert {line["served"] for line in lines} == {answer.message}
+
+
+def test_no_retries_at_all(guarded):
+    answer, lines, _, _ = guarded(lambda *_: WRONG, retries=0)
+    assert (answer.source, answer.attempts, len(lines)) == ("template", 1, 1)
+
+
+def test_the_requests_temperature_is_the_first_answers(guarded):
+    _, _, engine, _ = guarded(lambda *_: WRONG, temperature=1.6)
+    assert sorted(heat for _, heat in engine.calls) == [0.7, 0.7, 0.7, 1.6]
+
+
+@pytest.mark.parametrize("error", [EngineError("refused"), EngineTimeoutError("late"), EngineBusyError("full")])
+@pytest.mark.parametrize("ahead", [True, False])
+def test_an_engine_that_fails_means_the_template_and_is_written_down(guarded, error, ahead):
+    answer, lines, _, guard = guarded(lambda *_: error, ahead=ahead)
+    assert (answer.source, answer.attempts) == ("template", 0)
+    assert [line["error"] for line in lines] == [str(error)]
+    assert guard.engine_error == str(error)
+    kind = {"refused": "error", "late": "timeout", "full": "busy"}[str(error)]
+    assert f'ondo_engine_errors_total{{kind="{kind}"}} 1.0'.encode() in guard._metrics.text()
+
+
+def test_a_first_answer_that_never_comes_does_not_hold_up_a_retry_that_passes(guarded):
+    answer, _, engine, _ = guarded(lambda reading, heat, call: 60.0 if call == 1 else right(reading), limit=0.3)
+    assert answer.source == "retry"
+    assert engine.cancelled == 1
+
+
+def test_an_engine_that_never_answers_means_the_template_in_time(guarded):
+    answer, lines, engine, guard = guarded(lambda *_: 60.0, limit=0.2)
+    assert (answer.source, answer.attempts) == ("template", 0)
+    assert engine.cancelled == 4
+    assert "0.2 s" in lines[0]["error"]
+    assert "0.2 s" in str(guard.engine_error)
+
+
+def test_retries_still_running_are_given_up_once_one_passes(guarded):
+    answer, _, engine, _ = guarded(lambda reading, heat, call: {1: WRONG, 2: right(reading)}.get(call, 60.0), retries=5)
+    assert answer.source == "retry"
+    assert engine.cancelled == 4
+
+
+def test_an_error_is_forgotten_when_the_engine_answers_again(tmp_path):
+    engine = FakeEngine(lambda reading, heat, call: EngineError("refused") if call == 1 else WRONG)
+    guard = Guard(engine, Journal(tmp_path / "j", 10**6), Metrics(), Tries(0, 0.7, True, 5.0))
+
+    async def scenario():
+        await guard.answer(READING, 0.0)
+        assert guard.engine_error == "refused"
+        await guard.answer(READING, 0.0)
+        assert guard.engine_error is None
+
+    asyncio.run(scenario())
+
+
+def test_a_full_disk_does_not_keep_a_notice_from_going_out(tmp_path, monkeypatch, caplog):
+    journal = Journal(tmp_path / "j", 10**6)
+
+    def full(entry):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(journal, "write", full)
+    guard = Guard(FakeEngine(lambda *_: WRONG), journal, Metrics(), Tries(0, 0.7, True, 5.0))
+    assert asyncio.run(guard.answer(READING, 0.0)).source == "template"
+    assert "the journal could not be written" in caplog.text
+
+
+def test_a_template_that_breaks_a_rule_is_not_served(tmp_path, monkeypatch):
+    monkeypatch.setattr("serve.guard.fallback_notice", lambda reading: WRONG)
+    guard = Guard(FakeEngine(lambda *_: WRONG), Journal(tmp_path / "j", 10**6), Metrics(), Tries(0, 0.7, True, 5.0))
+    with pytest.raises(AssertionError, match="breaks"):
+        asyncio.run(guard.answer(READING, 0.0))
