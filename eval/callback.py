@@ -16,6 +16,7 @@ from eval.evaluate import write_records
 from eval.measure import OVERALL
 from eval.record import Generation, Record
 from eval.summary import flat_metrics, rates
+from models.memory import give_back
 from models.processes import broadcast
 from rewards.rubric import DEFAULT_RUBRIC, Rubric
 
@@ -66,6 +67,7 @@ class NoticeEvaluation(TrainerCallback):
         self.records = broadcast(
             lambda: write_records(self.trainer.model, self.tokenizer, self.readings, self.generation, self.rubric)
         )
+        give_back()
         found = rates(self.records)
         overall = found[OVERALL]
         metrics["eval_pass_rate"] = overall.rate

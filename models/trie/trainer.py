@@ -15,6 +15,7 @@ from torch.utils.data import Sampler
 from tqdm.auto import tqdm
 from trl import DPOTrainer
 
+from models.memory import give_back
 from models.trie.check import CannotPackError, base_causal_model, check_trainer
 from models.trie.install import install
 from models.trie.reference import load_reference, reference_key, reference_weights, save_reference
@@ -121,6 +122,7 @@ def _reference(trainer: Any, dataset: Any, batch_size: int, cache: Path | None) 
         for values, side in zip(trainer.compute_ref_log_probs(model, inputs), (chosen, rejected), strict=True):
             for row, value in zip(rows, values.float().tolist(), strict=True):
                 side[row] = value
+    give_back()
     if cache is not None:
         save_reference(cache, key, chosen, rejected)
     return chosen, rejected
