@@ -36,7 +36,7 @@ def track_evaluation(
     """
     manifest, split = run.manifest, path.stem
     adapters = [] if run.stage == "base" else [node("adapter", f"{run.stage}-adapter", "model", run.adapter)]
-    inputs = [base_model_node(manifest), *adapters]
+    inputs = [base_model_node(manifest["base_model"], manifest["weights_hash"]), *adapters]
     output = node("evaluation", f"evaluation-{split}", "evaluation", path)
     final = final_rates(evaluation, split)
     name = f"eval-{split}-{run.id}"

@@ -19,7 +19,7 @@ from eval.report import ReportStage
 from eval.tables import side_by_side
 from eval.track import final_rates
 from models.runs import Run
-from models.tracking.lineage import Lineage, Node, lineage, node
+from models.tracking.lineage import Lineage, Node, content_digest, lineage, node
 from models.tracking.run import Tracking, finish_tracking, run_tags, start_tracking
 
 Tracked = tuple[str, Lineage]
@@ -29,8 +29,8 @@ def track_data(group: str) -> Tracked:
     """The written examples: from their source to the chat files."""
     files = {"examples": TRAIN_FILE, "examples-validation": VALIDATION_FILE}
     outputs = [node("examples", name, "dataset", path) for name, path in files.items()]
-    inputs = [node("source", "notices", "dataset", SOURCE)]
-    return _track(group, "data", {}, inputs, outputs, run_tags({"prompt_hash": prompt_hash()}))
+    config = {"data": {"source": str(SOURCE), "sha256": content_digest(SOURCE)}}
+    return _track(group, "data", config, [], outputs, run_tags({"prompt_hash": prompt_hash()}))
 
 
 def track_pairs(group: str, path: Path, made: Made, parent: Run) -> Tracked:

@@ -26,7 +26,7 @@ from models.progress import ShortProgress
 from models.recipe import recipe_text, resolved
 from models.runs import CODE, Run, RunError, create_run, finish_run, last_checkpoint, open_unfinished
 from models.template import template_hash
-from models.tracking.lineage import Node, base_model_node, lineage, node
+from models.tracking.lineage import Node, base_model_node, lineage, node, nodes
 from models.tracking.metrics import TrackingCallback, final_metrics
 from models.tracking.mode import check_mode
 from models.tracking.run import Tracking, described, finish_tracking, run_tags, start_tracking, tracked_config
@@ -125,7 +125,7 @@ def fit(
                     **callback.pace.manifest(),
                 },
                 **conclude(trainer),
-                lineage=lineage(_inputs(stage, run), made),
+                lineage=lineage(nodes(run.manifest.get("lineage"), "inputs"), (*made, *_code(run))),
             )
     except BaseException as error:
         finish_tracking(tracking, failed=True)
@@ -160,18 +160,17 @@ def _track(stage: Stage, loaded: Loaded, run: Run) -> Tracking:
         tags=run_tags(began),
     )
     run.record(wandb=described(tracking))
-    for taken in _inputs(stage, run):
+    for taken in stage.inputs:
         tracking.take_in(taken)
+    for code in _code(run):
+        tracking.put_out(code)
     return tracking
 
 
-def _inputs(stage: Stage, run: Run) -> list[Node]:
-    code = run.path / CODE
-    return [
-        base_model_node(run.manifest),
-        *stage.inputs,
-        *([node("code", "code-diff", "code", code)] if code.is_file() else []),
-    ]
+def _code(run: Run) -> list[Node]:
+    """What the code differed by from its commit, if it did."""
+    path = run.path / CODE
+    return [node("code", "code-diff", "code", path)] if path.is_file() else []
 
 
 def _conclude(trainer: Any, tracking: Tracking, callback: TrackingCallback, made: Sequence[Node]) -> None:
@@ -204,7 +203,7 @@ def _open(stage: Stage, loaded: Loaded) -> Run:
         recipe_text=recipe_text(stage.parts, [type(part)() for part in stage.parts]),
         group=stage.pipeline,
         recipe_name=stage.run.recipe_name,
-        lineage=lineage(stage.inputs),
+        lineage=lineage([base_model_node(loaded.spec.name, loaded.weights_hash), *stage.inputs]),
         base_model=loaded.spec.name,
         base_revision=loaded.spec.revision,
         base_spec=dataclasses.asdict(loaded.spec),

@@ -134,8 +134,9 @@ class FakeWandb:
         return {"entity": {"organization": None}}
 
     def _UpsertBucket(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        fresh = given["name"] not in self.runs
-        run = self.runs.setdefault(given["name"], FakeRun(given["name"], given["project"]))
+        name = given.get("name") or given["id"].removeprefix("B-")
+        fresh = name not in self.runs
+        run = self.runs.setdefault(name, FakeRun(name, given.get("project") or ""))
         kept = ("groupName", "jobType", "tags", "displayName", "state")
         run.attributes |= {key: given[key] for key in kept if given.get(key) is not None}
         if given.get("config"):
@@ -255,7 +256,7 @@ class FakeWandb:
             "readOnly": False,
             "createdAt": _WHEN,
             "heartbeatAt": _WHEN,
-            "user": None,
+            "user": {"name": ENTITY, "username": ENTITY},
             "sweepName": None,
             "state": "running" if run.exit_code is None else "finished" if run.exit_code == 0 else "failed",
             "group": told.get("groupName"),

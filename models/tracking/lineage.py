@@ -71,9 +71,9 @@ def node(role: str, name: str, type: str, path: Path) -> Node:
     return Node(role, name, type, content_digest(path), str(path.resolve()))
 
 
-def base_model_node(manifest: Mapping[str, Any]) -> Node:
-    """A run's base model: known by the hash of its weights, never sent."""
-    return Node("base model", manifest["base_model"], "base-model", manifest["weights_hash"])
+def base_model_node(name: str, weights_hash: str) -> Node:
+    """A base model: known by the hash of its weights, never sent."""
+    return Node("base model", name, "base-model", weights_hash)
 
 
 def content_files(path: Path) -> list[Path]:

@@ -21,7 +21,7 @@ from models.tracking.trim import trim
 from models.wandb_files import OfflineRun, find_offline, records
 
 Say = Callable[[str], None]
-ARRIVAL_SECONDS = 4.0
+ARRIVAL_SECONDS = 60.0
 """So long what was sent may take to show up."""
 
 

@@ -52,7 +52,7 @@ def test_what_is_not_there_is_an_error_and_what_has_gone_has_no_files(tmp_path: 
 
 
 def test_a_base_model_is_known_by_its_weights_and_has_no_files() -> None:
-    found = base_model_node({"base_model": "tiny-random", "weights_hash": "f" * 64})
+    found = base_model_node("tiny-random", "f" * 64)
     assert (found.name, found.digest, found.path, found.files) == ("tiny-random", "f" * 64, None, [])
     assert found.alias == alias("f" * 64) == "sha-ffffffffffff"
 
