@@ -311,10 +311,11 @@ def _remarks(arms: Sequence[Arm], found: Sequence[Evaluation]) -> list[str]:
         for run in arm.runs:
             if run.source != "directory":
                 told.append(f"{run.id} was read from {run.source} and its notices judged anew.")
-            if (run.manifest.get("git") or {}).get("dirty"):
-                told.append(f"{run.id} ran on code with changes beyond its commit.")
             if (run.manifest.get("training") or {}).get("resumed_from"):
                 told.append(f"{run.id} was interrupted and resumed; its time counts from there.")
+    dirty = [run.id for arm in arms for run in arm.runs if (run.manifest.get("git") or {}).get("dirty")]
+    if dirty:
+        told.append(f"Ran on code with changes beyond the commit: {', '.join(dirty)}.")
     if any(evaluation.limited for evaluation in found):
         told.append(f"Only the first readings of {found[0].split} were taken.")
     devices = dict.fromkeys(evaluation.device for evaluation in found)

@@ -69,7 +69,7 @@ def cost_cells(cost: ArmCost) -> list[str]:
     minutes = None if cost.cpu_seconds is None else cost.cpu_seconds / 60
     return [
         "" if cost.seconds is None else duration(cost.seconds),
-        "" if minutes is None else f"{minutes:.1f}",
+        "" if minutes is None else f"{minutes:.1f}" if minutes >= 1 else f"{minutes:.2f}",
         "" if cost.tokens is None else f"{cost.tokens:,.0f}",
         *("" if value is None else f"{value:.2f}" for value in (cost.items_per_s, cost.notices_per_s)),
         "" if cost.notice_tokens is None else f"{cost.notice_tokens:.1f}",
@@ -78,22 +78,27 @@ def cost_cells(cost: ArmCost) -> list[str]:
 
 def grid_table(found: Comparison, between: str = " ") -> tuple[list[str], Rows]:
     """Headings and one row for each arm: overall rate, the difference to the first arm, what chance says, cost."""
-    first = found.arms[0]
-    headings = ["", "seeds", "overall", "points", "changed", "p", "p, Holm", "p over seeds"]
     rows = []
     for arm in found.arms:
         row = [arm.name.replace(", ", f",{between}"), str(len(arm.runs))]
         row.append(rate_text(found.rates[OVERALL][arm.name], between))
-        if arm is first:
-            row += ["", "", "", "", ""]
-        else:
-            test, seeds = found.tests[OVERALL][arm.name], found.seeds_p[arm.name]
-            row += [f"{difference_text(test)}{between}{100 * test.low:+.1f} to {100 * test.high:+.1f}"]
-            row += [f"+{len(test.gained)} -{len(test.lost)}", p_text(test.p_value)]
-            row += [p_text(found.corrected[arm.name]), "" if seeds is None else p_text(seeds)]
-        rows.append(row)
-    costs = [cost_cells(found.costs[arm.name])[:3] for arm in found.arms]
-    return [*headings, "training", "CPU min", "tokens"], [row + cost for row, cost in zip(rows, costs, strict=True)]
+        row += [""] * 3 if arm is found.arms[0] else _against(found, arm.name, between)
+        seconds, minutes, tokens, *_ = cost_cells(found.costs[arm.name])
+        told = [seconds, minutes and f"{minutes} CPU min", tokens and f"{tokens} tokens"]
+        rows.append([*row, between.join(part for part in told if part)])
+    return ["", "seeds", "overall", "points", "changed", "chance", "training, each"], rows
+
+
+def _against(found: Comparison, name: str, between: str) -> list[str]:
+    test, seeds = found.tests[OVERALL][name], found.seeds_p[name]
+    chance = [f"p {p_text(test.p_value)}", f"Holm {p_text(found.corrected[name])}"]
+    if seeds is not None:
+        chance.append(f"seeds {p_text(seeds)}")
+    return [
+        f"{difference_text(test)}{between}{100 * test.low:+.1f} to {100 * test.high:+.1f}",
+        f"+{len(test.gained)} -{len(test.lost)}",
+        between.join(chance),
+    ]
 
 
 def rate_text(rate: Rate, between: str = " ") -> str:

@@ -57,7 +57,7 @@ def main() -> int:
     table = Table(title=f"{len(found.readings)} readings of {found.split}", title_justify="left")
     headings, rows = grid_table(found, "\n")
     for column, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if column == 0 else "right")
+        table.add_column(heading, justify="left" if column == 0 else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
     console = Console()

@@ -22,12 +22,17 @@ def runs(sweep: dict[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(values, combination, strict=True)) for combination in product(*values.values())]
 
 
-def settings(run: dict[str, Any], folder: Path) -> Settings:
+@pytest.fixture(scope="module")
+def parser() -> RecipeParser:
+    return RecipeParser(TYPES, "")
+
+
+def settings(run: dict[str, Any], folder: Path, parser: RecipeParser) -> Settings:
     """What launch/dpo.py reads when W&B's agent starts it with the values of one run."""
     told = create_sweep_command_args({"args": {name: {"value": value} for name, value in run.items()}})
     file = folder / "config.json"
     file.write_text(told["args_json"][0], encoding="utf-8")
-    return Settings(*RecipeParser(TYPES, "").parse(["--config", str(file)]))
+    return Settings(*parser.parse(["--config", str(file)]))
 
 
 def test_there_are_two() -> None:
@@ -44,14 +49,14 @@ def test_wandbs_own_schema_has_nothing_against_it(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_every_run_is_one_that_the_command_takes(file: Path, tmp_path: Path) -> None:
+def test_every_run_is_one_that_the_command_takes(file: Path, tmp_path: Path, parser: RecipeParser) -> None:
     sweep = yaml.safe_load(file.read_text(encoding="utf-8"))
     assert sweep["command"] == ["${env}", "accelerate", "launch", "${program}", "--config", "${args_json_file}"]
     assert (ROOT / sweep["program"]).is_file()
     every = runs(sweep)
     assert len(every) == (27 if "beta" in sweep["parameters"] else 30)
     for run in every:
-        config = settings(run, tmp_path).config
+        config = settings(run, tmp_path, parser).config
         assert {name: getattr(config, name) for name in run} == run
 
 
