@@ -7,6 +7,12 @@ from trl import DPOConfig
 
 from models.arguments import TrainerDefaults
 
+LOSSES = (
+    *("sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot", "aot_unpaired"),
+    *("apo_zero", "apo_down", "discopop", "sft", "sigmoid_norm"),
+)
+"""TRL's own losses; it says which they are only at the first step, after the model was loaded."""
+
 
 @dataclass
 class DpoConfig(TrainerDefaults, DPOConfig):
@@ -76,6 +82,10 @@ class DpoConfig(TrainerDefaults, DPOConfig):
             raise ValueError("pool must be at least 0 and per_pool_cell at least 1")
         if self.pairs is not None and self.faults is not None:
             raise ValueError("faults: chooses what is made; the pairs of a file are made already")
+        unknown = sorted({*self.loss_type} - {*LOSSES})
+        if unknown or not self.loss_type:
+            told = f"{', '.join(unknown)} is no loss" if unknown else "expected one loss at least"
+            raise ValueError(f"loss_type: {told}; TRL has {', '.join(LOSSES)}")
         if not self.precompute_ref_log_probs:
             raise ValueError("precompute_ref_log_probs: false is not possible: margins per fault need the reference")
         if "robust" in self.loss_type and not 0 <= self.label_smoothing < 0.5:

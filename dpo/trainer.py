@@ -19,6 +19,8 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 FAULT, PAIR = "fault_id", "pair_id"
 """Columns of a row beside its tokens: number of its fault, and its own number in the dataset."""
+SHIFT = "dpo/chosen_logp_shift"
+"""Key of the log: mean log-ratio of chosen notices to the reference, in nats."""
 _COLUMNS = ("count", "margin", "accuracy", "chosen_logp", "shift")
 
 STEP_ZERO_NATS = {torch.float32: 1e-3, torch.bfloat16: 1.5, torch.float16: 0.5}
@@ -64,18 +66,24 @@ class PairTrainer(DPOTrainer):
             ``pair_id``.
 
     Attributes:
-        displacement: step and shift of the first warning that chosen notices sink; None without one.
         margins: margin of each validation pair at the last evaluation, by ``pair_id``.
     """
 
     def __init__(self, *, faults: Sequence[str], chosen_logp_limit: float, **arguments: Any) -> None:
         self.faults = tuple(faults)
         self.chosen_logp_limit = chosen_logp_limit
-        self.displacement: dict[str, float] | None = None
         self.margins: dict[int, float] = {}
         self._sums = {mode: self._empty() for mode in ("train", "eval")}
         self._checked = False
         super().__init__(**arguments)
+
+    @property
+    def displacement(self) -> dict[str, float] | None:
+        """Step and shift of the first line of the log in which the chosen notices have sunk too far; None without one.
+
+        The log goes into checkpoints, so a resumed training knows of it.
+        """
+        return displaced(self.state.log_history, self.chosen_logp_limit)
 
     def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
         """The rows are tokens already; TRL would ask for texts."""
@@ -124,15 +132,14 @@ class PairTrainer(DPOTrainer):
         sums = self.accelerator.reduce(self._sums[mode].to(self.accelerator.device), "sum").cpu()
         self._sums[mode] = self._empty()
         noted = per_fault_metrics(self.faults, sums)
-        shift = noted.get("dpo/chosen_logp_shift")
-        if mode == "train" and shift is not None and shift < -self.chosen_logp_limit and self.displacement is None:
-            self.displacement = {"step": float(self.state.global_step), "shift": shift}
-            if self.accelerator.is_main_process:
-                print(displacement_warning(shift, self.chosen_logp_limit, self.state.global_step), file=sys.stderr)
         if mode == "eval":
             self.margins = dict(gather_object(list(self.margins.items())))
         prefix = "eval_" if mode == "eval" else ""
+        before = self.displacement
         super().log({**logs, **{prefix + key: value for key, value in noted.items()}}, start_time)
+        found = self.displacement
+        if found and not before and self.accelerator.is_main_process:
+            print(displacement_warning(found["shift"], self.chosen_logp_limit, int(found["step"])), file=sys.stderr)
 
     def _empty(self) -> torch.Tensor:
         return torch.zeros(len(self.faults), len(_COLUMNS), dtype=torch.float64)
@@ -189,8 +196,17 @@ def per_fault_metrics(faults: Sequence[str], sums: torch.Tensor) -> dict[str, fl
             }
     total = sums.sum(0).tolist()
     if total[0]:
-        metrics["dpo/chosen_logp_shift"] = total[4] / total[0]
+        metrics[SHIFT] = total[4] / total[0]
     return metrics
+
+
+def displaced(log: Sequence[dict[str, Any]], limit: float) -> dict[str, float] | None:
+    """The first line of a log in which training pairs' chosen notices lie more than ``limit`` nats below the start."""
+    for line in log:
+        shift = line.get(SHIFT)
+        if shift is not None and shift < -limit:
+            return {"step": float(line["step"]), "shift": float(shift)}
+    return None
 
 
 def displacement_warning(shift: float, limit: float, step: int) -> str:

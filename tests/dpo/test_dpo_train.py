@@ -177,6 +177,7 @@ def test_losses_are_those_trl_offers(sft_run, pair_file, tmp_path):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
+        ({"loss_type": ["sigmoid", "sigmoi"]}, "loss_type: sigmoi is no loss; TRL has sigmoid, hinge"),
         ({"loss_type": ["exo_pair"]}, "label_smoothing: the loss exo_pair needs one above 0"),
         ({"loss_type": ["robust"], "label_smoothing": 0.6}, "label_smoothing: 0.6 does not go with the loss robust"),
         ({"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0]}, "loss_weights: expected 2, one for each of"),

@@ -8,6 +8,7 @@ import torch
 from dpo.trainer import (
     WrongReferenceError,
     check_step_zero,
+    displaced,
     displacement_warning,
     log_ratios,
     per_fault_metrics,
@@ -82,6 +83,18 @@ def test_a_wrong_reference_is_told_with_the_loss_it_gives():
     assert math.log(1 + math.exp(-0.4)) == pytest.approx(0.5130, abs=1e-4)
     assert "sigmoid loss is 0.5130 instead of ln 2 = 0.6931" in str(error.value)
     assert "up to 2.00 nats" in str(error.value)
+
+
+def test_displacement_is_the_first_line_of_training_below_the_limit():
+    log = [
+        {"step": 1, "dpo/chosen_logp_shift": -1.0},
+        {"step": 2, "eval_dpo/chosen_logp_shift": -9.0},
+        {"step": 3, "loss": 1.0},
+        {"step": 4, "dpo/chosen_logp_shift": -2.5},
+        {"step": 5, "dpo/chosen_logp_shift": -3.0},
+    ]
+    assert displaced(log, 2.0) == {"step": 4.0, "shift": -2.5}
+    assert displaced(log, 5.0) is None
 
 
 def test_the_warning_says_what_to_do():
