@@ -14,6 +14,7 @@ import _root  # noqa: F401  (must stand first: it puts the repository root on sy
 import argparse
 import ipaddress
 import logging
+import signal
 import socket
 import sys
 
@@ -51,6 +52,9 @@ def main() -> int:
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
         host, port = listening.getsockname()[:2]
+        for sign in (signal.SIGINT, signal.SIGTERM):
+            # uvicorn puts its own handlers over these, and raises the signal once more when it has shut down
+            signal.signal(sign, lambda *_: None)
         print(f"serving on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
         uvicorn.Server(config).run(sockets=[listening])
     return 0

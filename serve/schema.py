@@ -24,7 +24,7 @@ def _whole(value: Any) -> Any:
     value = _number(value)
     if isinstance(value, float) and not value.is_integer():
         raise ValueError(f"must be a whole number of degrees, got {value}")
-    return value
+    return int(value)
 
 
 Degrees = Annotated[int, BeforeValidator(_whole), Field(ge=COLDEST, le=WARMEST)]
