@@ -37,7 +37,7 @@ def main() -> int:
     print(f"{len(folders)} offline parts to send")
     # The mode of the runs to come is no matter here, and W&B's command would stay offline with them.
     environment = {key: value for key, value in os.environ.items() if key not in ("WANDB_MODE", "WANDB_SERVICE")}
-    sent = send(folders, environment, seconds=options.timeout, incomplete=options.incomplete)
+    sent = send(folders, environment, seconds=options.timeout, arrival=options.arrival, incomplete=options.incomplete)
     print(f"arrived: {len(sent.runs)} runs, {len(sent.used)} inputs declared")
     for line in sent.lost:
         print(f"lost: {line}", file=sys.stderr)
@@ -51,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--timeout", type=float, default=600, metavar="SECONDS", help="for all of the sending (default: 600)"
+    )
+    parser.add_argument(
+        "--arrival", type=float, default=60, metavar="SECONDS", help="for a run's things to show up (default: 60)"
     )
     parser.add_argument("--dry_run", action="store_true", help="look whether everything is there and stop")
     parser.add_argument("--incomplete", action="store_true", help="send runs whose artifact files are gone, too")

@@ -124,8 +124,14 @@ class TrackingCallback(TrainerCallback):
         self._tokens = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Remember where a resumed training goes on."""
+        """Remember where a resumed training goes on, and send what W&B lost between its last line and the kill."""
         self._epoch = state.epoch or 0.0
+        if state.global_step:
+            known = self.tracking.known_step()
+            for line in state.log_history:
+                named = wandb_names({key: value for key, value in line.items() if key != "step"})
+                if known < line["step"] and named:
+                    self.tracking.log(named, line["step"])
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the clock."""

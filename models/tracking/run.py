@@ -15,7 +15,7 @@ from typing import Any
 from models.arguments import TrackingMode
 from models.tracking.lineage import Node
 from models.tracking.mode import resolve_mode
-from models.wandb_files import STEP
+from models.wandb_files import STEP, find_offline, last_per_step
 
 CONFIG_KEY = "ondo"
 """Our configuration stands under one key, so that nothing else can write over it."""
@@ -44,6 +44,20 @@ class Tracking:
     def folder(self) -> Path | None:
         """Where W&B keeps this run's files."""
         return None if self.wandb_run is None else Path(self.wandb_run.settings.sync_dir)
+
+    def known_step(self) -> float:
+        """The trainer's last step that W&B has of this run from before it was interrupted; 0 when there is none."""
+        known = [0.0]
+
+        def look(run: Any) -> None:
+            if self.mode == "online":
+                known.append(run.summary.get(STEP) or 0)
+            elif self.folder is not None:
+                before = find_offline(self.folder.parent, run.id).get(run.id)
+                known.extend(line["step"] for line in ([] if before is None else last_per_step(before)))
+
+        self.attempt("what was logged before", look)
+        return max(known)
 
     def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """A line of metrics under the names they shall have in W&B, at a step of the trainer."""

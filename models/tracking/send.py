@@ -21,8 +21,6 @@ from models.tracking.trim import trim
 from models.wandb_files import OfflineRun, find_offline, records
 
 Say = Callable[[str], None]
-ARRIVAL_SECONDS = 60.0
-"""So long what was sent may take to show up."""
 
 
 class SendError(ValueError):
@@ -116,6 +114,7 @@ def send(
     environment: Mapping[str, str],
     *,
     seconds: float,
+    arrival: float,
     incomplete: bool = False,
     say: Say = print,
 ) -> Sent:
@@ -125,6 +124,7 @@ def send(
         folders: from :func:`unsent`.
         environment: of W&B's command, with a key.
         seconds: all of the sending may take.
+        arrival: seconds that each thing may take to show up afterwards.
         incomplete: send runs whose artifact files are gone, too.
         say: told what goes on.
 
@@ -159,7 +159,7 @@ def send(
         project = f"{entity}/{run.project}"
         lines = sum(len(found[run.id].history) for found in parts.values() if run.id in found)
         artifacts = [one for folder in run.folders if folder in whole for one in logged_artifacts(folder)]
-        problems = list(_not_arrived(api, project, run, lines, artifacts))
+        problems = list(_not_arrived(api, project, run, lines, artifacts, arrival))
         sent.lost += problems
         if not problems:
             sent.runs.append(run.id)
@@ -193,11 +193,13 @@ def _sync(folders: Sequence[Path], environment: Mapping[str, str], seconds: floa
     return None
 
 
-def _not_arrived(api: Any, project: str, run: OfflineRun, lines: int, artifacts: Sequence[Logged]) -> Iterator[str]:
+def _not_arrived(
+    api: Any, project: str, run: OfflineRun, lines: int, artifacts: Sequence[Logged], arrival: float
+) -> Iterator[str]:
     """What of a run is not on the server, a line each; its summary is mended on the way."""
     from wandb.errors import CommError
 
-    deadline = time.monotonic() + ARRIVAL_SECONDS
+    deadline = time.monotonic() + arrival
 
     def wait(what: Callable[[], Any]) -> Any:
         while True:

@@ -13,6 +13,9 @@ class Told:
     def __init__(self) -> None:
         self.lines: list[tuple[int, dict[str, float]]] = []
 
+    def known_step(self):
+        return 2
+
     def log(self, metrics, step):
         self.lines.append((step, dict(metrics)))
 
@@ -105,3 +108,10 @@ def test_the_callback_sends_at_the_trainers_step_and_counts_rows_and_tokens(monk
     assert line["perf/tokens_per_s"] == 30
     assert evaluated == {"eval/loss": 1.0}
     assert callback.pace.items == 10
+
+
+def test_a_resumed_training_sends_what_was_lost_before_the_kill() -> None:
+    told = Told()
+    history = [{"loss": 3.0, "step": 1}, {"loss": 2.0, "step": 2}, {"loss": 1.0, "epoch": 0.3, "step": 3}]
+    TrackingCallback(told).on_train_begin(None, SimpleNamespace(epoch=0.3, global_step=3, log_history=history), None)
+    assert told.lines == [(3, {"train/loss": 1.0, "train/epoch": 0.3})]
