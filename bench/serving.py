@@ -166,14 +166,16 @@ def print_tables(found: dict[str, Any]) -> None:
         for example in level["lost_examples"]:
             console.print(f"{level['clients']} clients lost one: {example}")
     if soak := found["soak"]:
-        rss = soak["rss_mb"]
-        slope = soak["growth_mb_per_1000"]
-        console.print(
-            f"soak: {soak['requests']} requests from {SOAK_CLIENTS} clients, {soak['right']} right, "
-            f"{soak['wrong']} wrong, {soak['lost']} lost, {soak['refused']} refused; memory {rss[0]:.0f} MB before, {rss[len(rss) // 2]:.0f} "
-            f"halfway, {rss[-1]:.0f} after"
-            + ("" if slope is None else f"; second half {slope:+.2f} MB in 1,000 requests")
-        )
+        console.print(soak_line(soak))
+
+
+def soak_line(soak: dict[str, Any]) -> str:
+    """A soak in one sentence."""
+    counts = ", ".join(f"{soak[name]} {name}" for name in ("right", "wrong", "lost", "refused"))
+    rss, slope = soak["rss_mb"], soak["growth_mb_per_1000"]
+    memory = f"memory {rss[0]:.0f} MB before, {rss[len(rss) // 2]:.0f} halfway, {rss[-1]:.0f} after"
+    later = "" if slope is None else f"; second half {slope:+.2f} MB in 1,000 requests"
+    return f"soak: {soak['requests']} requests from {SOAK_CLIENTS} clients: {counts}; {memory}{later}"
 
 
 def listening_process(port: int) -> psutil.Process:

@@ -61,7 +61,7 @@ def test_outcomes(one, expected):
 
 
 def test_figures():
-    """Eleven answers of 100, 200 ... 1100 ms: the median is the sixth, the 95th percentile lies midway of the last two."""
+    """Eleven answers of 100, 200 ... 1100 ms: the median is the sixth, the 95th percentile midway of the last two."""
     answers = [sent(200, RIGHT | {"source": "model" if k < 3 else "retry"}, k / 10) for k in range(1, 12)]
     found = summarize([*answers, sent(503, None), sent(0, None, 30, "ReadTimeout: ")], seconds=5.5)
     assert (found["requests"], found["right"], found["refused"], found["lost"]) == (13, 11, 1, 1)
