@@ -77,7 +77,8 @@ def _engine(settings: Settings) -> Engine:
         take_cores(settings.threads)
         return local_engine(settings, choose_model(settings))
     key = None if settings.openai_api_key is None else settings.openai_api_key.get_secret_value()
-    return RemoteEngine(settings.openai_base_url, settings.openai_model or "", key, settings.time_limit_s)
+    limits = settings.time_limit_s, settings.max_new_tokens
+    return RemoteEngine(settings.openai_base_url, settings.openai_model or "", key, *limits)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """An engine that asks a server with OpenAI's chat API, such as vLLM with the LoRA adapter on a GPU.
 
-The prompt is the one of training (``data/prompts.py``); the chat template is the server's, so serve the adapter with
-the template that its run saved beside it. Nothing is tried again here: the guard does that, within its time.
+The messages are those of training (``data/prompts.py``); the chat template is the server's own and has to be the one of
+training too (docs/serving.md says where it lies). Nothing is tried again here: the guard does that, within its time.
 """
 
 import asyncio

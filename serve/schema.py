@@ -6,9 +6,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from data.reading import Reading
 from rewards.verdict import Verdict
+from serve.fallback import HIGHEST, LOWEST
 from serve.guard import Answer, Source
 
-COLDEST, WARMEST = -60, 60
 HOTTEST_SAMPLING = 2.0
 
 
@@ -27,7 +27,7 @@ def _whole(value: Any) -> Any:
     return int(value)
 
 
-Degrees = Annotated[int, BeforeValidator(_whole), Field(ge=COLDEST, le=WARMEST)]
+Degrees = Annotated[int, BeforeValidator(_whole), Field(ge=LOWEST, le=HIGHEST)]
 
 
 class Request(BaseModel):
