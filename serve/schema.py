@@ -27,7 +27,8 @@ def _whole(value: Any) -> Any:
     return int(value)
 
 
-Degrees = Annotated[int, BeforeValidator(_whole), Field(ge=LOWEST, le=HIGHEST)]
+# The bounds stand before the validator, or they would be missing from the OpenAPI document.
+Degrees = Annotated[int, Field(ge=LOWEST, le=HIGHEST), BeforeValidator(_whole)]
 
 
 class Request(BaseModel):
@@ -39,8 +40,8 @@ class Request(BaseModel):
 
     yesterday_temp: Degrees = Field(description="Yesterday's temperature in whole degrees Celsius")
     today_temp: Degrees = Field(description="Today's temperature in whole degrees Celsius")
-    temperature: Annotated[float, BeforeValidator(_number), Field(ge=0, le=HOTTEST_SAMPLING, allow_inf_nan=False)] = (
-        Field(0.0, description="Of the sampling: 0 always writes the same, 0.3 to 0.7 varies")
+    temperature: Annotated[float, Field(ge=0, le=HOTTEST_SAMPLING, allow_inf_nan=False), BeforeValidator(_number)] = (
+        Field(default=0.0, description="Of the sampling: 0 always writes the same, 0.3 to 0.7 varies")
     )
 
     @property
