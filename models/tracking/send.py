@@ -142,8 +142,8 @@ def send(
     if not whole:
         return sent
     parts = {folder: find_offline(folder) for folder in whole}
-    ids = dict.fromkeys(run for found in parts.values() for run in found)
-    runs = {run: find_offline(whole[0].parent, run)[run] for run in ids}
+    homes = {run: folder.parent for folder, found in parts.items() for run in found}
+    runs = {run: find_offline(home, run)[run] for run, home in homes.items()}
     for run in runs.values():
         dropped = trim([_file(folder) for folder in run.folders if folder in whole])
         if dropped:
