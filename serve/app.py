@@ -25,12 +25,14 @@ from serve.guard import Answer, Guard, Tries
 from serve.journal import Journal
 from serve.metrics import Metrics
 from serve.page import page_html
-from serve.schema import ErrorAnswer, FieldReason, Health, NoticeAnswer, Request, error
+from serve.schema import ErrorAnswer, FieldReason, Health, NoticeAnswer, Request, Status, error
 from serve.settings import Settings
 
 WARM_UP = Reading(10, 20)
-WARM_UP_PAUSE_S = 5.0
-"""Between two tries to warm up an engine that does not answer."""
+WATCH_S = 5.0
+"""Between two looks at an engine that does not answer."""
+SILENT_S = 15.0
+"""An engine that gives no answer for so long makes the service ``failing``; a crowd alone does not."""
 RETRY_AFTER_S = 1
 log = logging.getLogger("ondo.serve")
 
@@ -52,7 +54,7 @@ class Service:
         tries = Tries(settings.retries, settings.retry_temperature, settings.retry_ahead, settings.time_limit_s)
         self.guard = Guard(engine, self.journal, self.metrics, tries)
         self.cache: Cache[Reading, Answer] = Cache(settings.cache_answers, lambda answer: answer.source != "template")
-        self.ready = False
+        self._warm = False
         self._under_way = 0
 
     async def answer(self, reading: Reading, temperature: float) -> Answer | None:
@@ -73,16 +75,24 @@ class Service:
             self._under_way -= 1
             self.metrics.under_way.set(self._under_way)
 
-    async def warm_up(self) -> None:
-        """Ask until the engine has answered and a passing notice came of it; then the service is ready."""
-        while not self.ready:
-            answer = await self.guard.answer(WARM_UP, 0.0)
-            self.ready = answer.verdict.passed and self.guard.engine_error is None
-            if self.ready:
-                log.info("ready: %s %s", self.engine.name, self.engine.run_id or "")
-            else:
-                log.warning("not ready, trying again: %s", self.guard.engine_error)
-                await asyncio.sleep(WARM_UP_PAUSE_S)
+    @property
+    def status(self) -> Status:
+        """``starting`` until a warm-up answer passed, ``failing`` while the engine is silent, else ``ready``."""
+        if not self._warm:
+            return "starting"
+        return "failing" if self.guard.silent_s > SILENT_S else "ready"
+
+    async def watch(self) -> None:
+        """Warm up: ask until the engine answers and a passing notice comes of it. Ask again when it falls silent."""
+        while True:
+            if not self._warm or self.guard.engine_error is not None:
+                answer = await self.guard.answer(WARM_UP, 0.0)
+                if self.guard.engine_error is not None:
+                    log.warning("the engine gives no answer: %s", self.guard.engine_error)
+                elif not self._warm and answer.verdict.passed:
+                    self._warm = True
+                    log.info("ready: %s %s", self.engine.name, self.engine.run_id or "")
+            await asyncio.sleep(WATCH_S)
 
     async def close(self) -> None:
         """Let the engine go and close the journal."""
@@ -100,10 +110,10 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        warming = asyncio.create_task(service.warm_up())
+        watching = asyncio.create_task(service.watch())
         yield
-        warming.cancel()
-        await asyncio.gather(warming, return_exceptions=True)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
         await service.close()
 
     app = FastAPI(
@@ -147,11 +157,12 @@ def _add_endpoints(app: FastAPI, service: Service, *, secured: bool) -> None:
 
     @app.get("/health", responses={503: {"model": Health}}, summary="Whether the service is ready")
     async def health(response: Response) -> Health:
-        if not service.ready:
+        status = service.status
+        if status != "ready":
             response.status_code = 503
         engine = service.engine
         return Health(
-            status="ready" if service.ready else "starting",
+            status=status,
             model=engine.name,
             run_id=engine.run_id,
             engine_error=service.guard.engine_error,

@@ -7,6 +7,7 @@ always been judged and has always passed; every answer that did not is written t
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -79,7 +80,13 @@ class Guard:
         self.engine, self.tries = engine, tries
         self.engine_error: str | None = None
         """Why the engine gave no answer when it was last asked, or None."""
+        self._heard = time.monotonic()
         self._journal, self._metrics = journal, metrics
+
+    @property
+    def silent_s(self) -> float:
+        """For how long the engine has been asked in vain; 0 when it answered last."""
+        return 0.0 if self.engine_error is None else time.monotonic() - self._heard
 
     async def answer(self, reading: Reading, temperature: float) -> Answer:
         """A notice that passes, within the time limit.
@@ -154,6 +161,8 @@ class Guard:
     def _keep(self, reading: Reading, temperature: float, attempts: _Attempts, answer: Answer) -> None:
         """Tell journal, log and metrics what failed."""
         error = attempts.error
+        if attempts.judged:
+            self._heard = time.monotonic()
         self.engine_error = None if error is None or attempts.judged else str(error)
         if error is not None:
             self._metrics.engine_errors.labels(_kind(error)).inc()

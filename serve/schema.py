@@ -115,10 +115,13 @@ class ErrorAnswer(BaseModel):
     error: ErrorBody
 
 
+Status = Literal["starting", "ready", "failing"]
+
+
 class Health(BaseModel):
     """Whether the service is ready, and with what."""
 
-    status: Literal["starting", "ready"]
+    status: Status
     model: str
     run_id: str | None
     engine_error: str | None = Field(description="Why the engine gave no answer when last asked, if it gave none")

@@ -232,8 +232,9 @@ def test_metrics(client_of):
         assert line in response.text, line
 
 
-def test_ready_only_when_a_warm_up_answer_passed(app_of, monkeypatch):
-    monkeypatch.setattr("serve.app.WARM_UP_PAUSE_S", 0.01)
+def test_ready_only_when_a_warm_up_answer_passed_and_while_the_engine_answers(app_of, monkeypatch):
+    monkeypatch.setattr("serve.app.WATCH_S", 0.01)
+    monkeypatch.setattr("serve.app.SILENT_S", 0.05)
     down = [EngineError("refused")]
     app = app_of(lambda reading, heat, call: down[0] if down else right(reading))
     with TestClient(app) as client:
@@ -245,6 +246,13 @@ def test_ready_only_when_a_warm_up_answer_passed(app_of, monkeypatch):
         wait_until_ready(client)
         body = client.get("/health").json()
         assert (body["status"], body["model"], body["engine_error"]) == ("ready", "fake", None)
+        down.append(EngineError("refused again"))
+        assert client.post(PATH, json={**ASKED, "today_temp": 1}).json()["source"] == "template"
+        wait_until_ready(client, 503)
+        body = client.get("/health").json()
+        assert (body["status"], body["engine_error"]) == ("failing", "refused again")
+        down.clear()
+        wait_until_ready(client)
     assert app.state.service.engine.closed
 
 
