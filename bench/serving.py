@@ -10,7 +10,8 @@ measured. A level ends after ``--time-limit`` seconds at the latest. Exit codes:
 2 something to mend.
 """
 
-import _root  # noqa: F401  (must stand first: it puts the repository root on sys.path)
+if __name__ == "__main__":  # the tests import this file, with the path already set
+    import _root  # noqa: F401  (must stand first: it puts the repository root on sys.path)
 
 import argparse
 import asyncio
