@@ -43,7 +43,9 @@ class DpoConfig(TrainerDefaults, DPOConfig):
     )
     beta: float = field(default=0.1, metadata={"help": "How closely the policy is held to the reference."})
     num_train_epochs: float = field(default=1, metadata={"help": "Times through the pairs. Two tend to overfit."})
-    learning_rate: float = field(default=2e-4, metadata={"help": "Peak learning rate, about a tenth of SFT's."})
+    learning_rate: float = field(
+        default=2e-4, metadata={"help": "Peak learning rate; 5e-5, a tenth of SFT's, did as well (docs/results.md)."}
+    )
     warmup_steps: float = field(default=0.1, metadata={"help": "Steps of warm-up; below 1, a share of all steps."})
     per_device_train_batch_size: int = field(
         default=24, metadata={"help": "Pairs a step on each device; a multiple of per_example lets prompts stay whole."}

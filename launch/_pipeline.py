@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -40,14 +40,9 @@ from models.runs import UNFINISHED, Run, RunError, open_run
 from models.stage import HISTORY
 from models.tracking.lineage import Lineage
 from models.tracking.mode import check_mode
-from models.vocabulary import Vocabulary
 
 STATE, REPORT = "state.json", "report.html"
 SPLIT = "test-mini"
-CUT = (
-    "Both stages were trained, and write, with the head cut down to the words a notice can need, which takes half the "
-    "time on a CPU; the base model wrote with all its words. --vocabulary full trains with all of them."
-)
 NEEDED_GIB = 3.0
 """Free disk space asked for at the start: the unpacked model and the checkpoints of both stages."""
 
@@ -60,18 +55,16 @@ class Plan:
         recipes: folder with ``sft.yaml`` and ``dpo.yaml``.
         limit: evaluate on the first so many readings; None for all.
         remarks: what the report must say about this plan.
-        vocabulary: which words the head knows in both stages (:mod:`models.vocabulary`).
     """
 
     recipes: Path
     limit: int | None
     remarks: tuple[str, ...]
-    vocabulary: Vocabulary = "task"
 
     def key(self) -> str:
         """A hash of the plan and its recipes: an interrupted quickstart goes on only with the same one."""
         texts = [path.read_text(encoding="utf-8") for path in sorted(self.recipes.glob("*.yaml"))]
-        return sha256(json.dumps([str(self.limit), self.vocabulary, *texts]).encode()).hexdigest()
+        return sha256(json.dumps([str(self.limit), *texts]).encode()).hexdigest()
 
 
 def open_pipeline(plan: Plan, runs_dir: Path, *, new: bool, root: Path) -> "Pipeline":
@@ -81,7 +74,7 @@ def open_pipeline(plan: Plan, runs_dir: Path, *, new: bool, root: Path) -> "Pipe
         OSError: a recipe cannot be read.
         RunError: a state file is damaged.
     """
-    plan = replace(plan, recipes=root / plan.recipes)
+    plan = Plan(root / plan.recipes, plan.limit, plan.remarks)
     runs_dir = runs_dir.resolve()
     for folder in sorted(runs_dir.glob("quickstart-*"), reverse=True):
         path = folder / STATE
@@ -214,8 +207,7 @@ class Pipeline:
         path = self.folder / REPORT
         stages = [self._stage(name) for name in ("base", "sft", "dpo")]
         pairs = json.loads(report_path(Path(self.state["done"]["pairs"])).read_text(encoding="utf-8"))
-        remarks = (*self.plan.remarks, *((CUT,) if self.plan.vocabulary == "task" else ()))
-        write_report(path, Report(stages, pairs, remarks))
+        write_report(path, Report(stages, pairs, self.plan.remarks))
         self._remember(track_report(self.folder.name, path, stages))
         return str(path)
 
@@ -231,8 +223,7 @@ class Pipeline:
         return ReportStage({"base": "base", "sft": "SFT", "dpo": "DPO"}[name], evaluation, run, log)
 
     def _sft_settings(self) -> sft.train.Settings:
-        arguments = ["--config", str(self.plan.recipes / "sft.yaml"), "--vocabulary", self.plan.vocabulary]
-        arguments += self._run_arguments("sft")
+        arguments = ["--config", str(self.plan.recipes / "sft.yaml"), *self._run_arguments("sft")]
         return sft.train.Settings(*RecipeParser(sft.train.TYPES, "").parse(arguments))
 
     def _dpo_settings(self, *more: str) -> dpo.train.Settings:

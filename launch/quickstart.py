@@ -6,9 +6,7 @@
 
 Everything lies in `runs/quickstart-<time>/` (report.html, pairs, state) and in the run directories it names. Stopped
 half-way, the same command goes on where it was: finished steps are kept, an interrupted training goes on from its last
-checkpoint. `--new` begins anew instead. To be quick the head is cut down to the words a notice can need
-(docs/trie.md); `--vocabulary full` keeps all, as the stages do when they are started by hand. Exit codes: 0 done,
-2 something to mend, 130 interrupted.
+checkpoint. `--new` begins anew instead. Exit codes: 0 done, 2 something to mend, 130 interrupted.
 """
 
 import _root
@@ -16,13 +14,10 @@ import _root
 import argparse
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 from launch._pipeline import Pipeline, Plan, open_pipeline
 from models.script import run_script
-from models.vocabulary import Vocabulary
 
 RECIPES = Path("launch") / "recipes"
 FULL = Plan(
@@ -44,15 +39,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="every step on a tiny random model")
     parser.add_argument("--new", action="store_true", help="begin anew, also when an interrupted quickstart is there")
-    parser.add_argument(
-        "--vocabulary", choices=get_args(Vocabulary), default=Plan.vocabulary, help="words of the head (default: task)"
-    )
     parser.add_argument("--dry_run", action="store_true", help="say what would be done and stop")
     parser.add_argument(
         "--runs_dir", type=Path, default=Path(os.environ.get("ONDO_RUNS") or "runs"), help="folder of all runs"
     )
     options = parser.parse_args()
-    plan = replace(SMOKE if options.smoke else FULL, vocabulary=options.vocabulary)
+    plan = SMOKE if options.smoke else FULL
     pipeline: Pipeline = open_pipeline(plan, options.runs_dir, new=options.new, root=_root.ROOT)
     if options.dry_run:
         pipeline.describe()

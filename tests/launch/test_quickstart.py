@@ -9,7 +9,6 @@ import launch._pipeline as pipeline_module
 from eval.record import load_evaluation
 from launch._pipeline import REPORT, SPLIT, STATE, Pipeline, Plan, open_pipeline
 from models.runs import RunError, open_run
-from models.vocabulary import FILE
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAN = Plan(recipes=Path("launch/recipes/tiny-random"), limit=4, remarks=("Only a test.",))
@@ -70,7 +69,6 @@ def test_interrupted_it_goes_on_and_ends_with_the_report(tmp_path: Path, monkeyp
     assert {run.manifest["group"] for run in map(open_run, (after["done"][s] for s in ("base", "sft", "dpo")))} == {
         folder.name
     }
-    assert (dpo.adapter / FILE).is_file(), "the head is cut unless told otherwise"
     assert len(load_evaluation(dpo.eval / f"{SPLIT}.json").records) == PLAN.limit
     assert opened(runs).folder != folder, "a finished quickstart is not gone on with"
 
