@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -222,7 +223,7 @@ def _not_arrived(
         # Of a resumed run W&B keeps the summary of the part that came last.
         there.summary.update(gone)
     for logged in artifacts:
-        found = wait(lambda logged=logged: api.artifact(f"{project}/{logged.name}:{logged.alias}"))
+        found = wait(partial(api.artifact, f"{project}/{logged.name}:{logged.alias}"))
         if found is None or found.digest != logged.digest:
             yield f"{run.id}: artifact {logged.name} ({logged.alias}) has not arrived"
 
