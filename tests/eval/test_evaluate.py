@@ -53,7 +53,7 @@ def test_samples_come_by_the_reading(tiny: Loaded) -> None:
 @pytest.mark.parametrize(
     ("split", "limit", "message"),
     [
-        ("train", None, "unknown split 'train': take one of validation, guide, test-mini, test"),
+        ("train", None, "unknown split 'train': take one of validation, selection, guide, test-mini, test"),
         ("guide", 0, "limit must be at least 1"),
     ],
 )

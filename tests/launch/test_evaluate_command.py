@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 from peft import LoraConfig, get_peft_model
 
+from data.prompts import prompt_hash
 from eval.record import load_evaluation
 from models.adapter import IDENTITY, save_adapter
 from models.load import ModelSpec, load_base
@@ -74,7 +75,15 @@ def base(runs: Path) -> Run:
 def sft(runs: Path) -> Run:
     """A finished run with an untrained adapter."""
     loaded = load_base(ModelSpec("tiny-random"))
-    run = create_run("sft", {}, runs_dir=runs, base_spec=dataclasses.asdict(loaded.spec))
+    run = create_run(
+        "sft",
+        {},
+        runs_dir=runs,
+        base_model=loaded.spec.name,
+        base_spec=dataclasses.asdict(loaded.spec),
+        weights_hash=loaded.weights_hash,
+        prompt_hash=prompt_hash(),
+    )
     save_adapter(get_peft_model(loaded.model, LoraConfig(r=2, target_modules=["q_proj"])), loaded, run.adapter)
     finish_run(run)
     return run
