@@ -92,7 +92,7 @@ def records(file: Path) -> Iterator[Any]:
     from wandb.proto import wandb_internal_pb2
 
     message: Any = wandb_internal_pb2
-    for data in _log_records(file):
+    for data in payloads(file):
         record = message.Record()
         record.ParseFromString(data)
         yield record
@@ -139,7 +139,7 @@ def _plain(value: Any) -> Any:
     return _NUMBERS.get(value, value) if isinstance(value, str) else value
 
 
-def _log_records(file: Path) -> Iterator[bytes]:
+def payloads(file: Path) -> Iterator[bytes]:
     """The payloads of a log; a last one that was not written to its end is left out."""
     try:
         content = file.read_bytes()

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.wandb_files import STEP, records
+from models.wandb_files import STEP, payloads, records
 
 _HEADER = b":W&B" + struct.pack("<HB", 0xBEE1, 0)
 _BLOCK, _HEAD = 32 * 1024, struct.Struct("<IHB")
@@ -21,6 +21,8 @@ _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
 def trim(files: Sequence[Path]) -> int:
     """Take the lines that a later part holds again out of the earlier parts of one run; returns how many.
+
+    A record that a kill cut short is taken off the end too: W&B's command gives up at it, and on the parts behind it.
 
     Args:
         files: the ``.wandb`` files of one run in the order they began.
@@ -33,11 +35,16 @@ def trim(files: Sequence[Path]) -> int:
     for file in reversed(files):
         found = list(records(file))
         kept = [record for record in found if not _redone(record, begins)]
-        if len(kept) < len(found):
+        if len(kept) < len(found) or len(log_bytes(payloads(file))) < file.stat().st_size:
             _replace(file, log_bytes(record.SerializeToString() for record in kept))
             dropped += len(found) - len(kept)
         begins = min([begins, *(step for record in kept if (step := logged_step(record)) is not None)])
     return dropped
+
+
+def ended(found: Iterable[Any]) -> bool:
+    """Whether a part was closed, well or not, and did not just break off."""
+    return any(record.WhichOneof("record_type") == "exit" for record in found)
 
 
 def logged_step(record: Any) -> float | None:
@@ -47,10 +54,10 @@ def logged_step(record: Any) -> float | None:
     return next((json.loads(i.value_json) for i in record.history.item if STEP in (i.key, *i.nested_key)), None)
 
 
-def log_bytes(payloads: Iterable[bytes]) -> bytes:
+def log_bytes(contents: Iterable[bytes]) -> bytes:
     """A log in LevelDB's format with W&B's header; what :func:`models.wandb_files.records` reads."""
     log = bytearray(_HEADER)
-    for payload in payloads:
+    for payload in contents:
         place, first = 0, True
         while first or place < len(payload):
             left = _BLOCK - len(log) % _BLOCK

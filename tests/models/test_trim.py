@@ -25,6 +25,12 @@ def begin(seconds: int) -> Record:
     return record
 
 
+def close() -> Record:
+    record = Record()
+    record.exit.exit_code = 0
+    return record
+
+
 def write(path: Path, found: list[Record]) -> Path:
     path.parent.mkdir()
     path.write_bytes(log_bytes(record.SerializeToString() for record in found))
@@ -46,8 +52,10 @@ def test_what_is_written_can_be_read_across_blocks(tmp_path_factory, lengths: li
 def test_one_curve_is_left_and_the_whole_file_is_kept(tmp_path: Path) -> None:
     killed = [begin(1), line(1, loss=1.0), line(2, loss=0.9), line(3, loss=0.8), line(None, other=1.0)]
     first = write(tmp_path / "a" / "run-sft-1.wandb", killed)
-    second = write(tmp_path / "b" / "run-sft-1.wandb", [begin(2), line(3, loss=0.7), line(4, loss=0.6)])
-    third = write(tmp_path / "c" / "run-sft-1.wandb", [begin(3)])  # figures of an evaluation: no line of history
+    second = write(tmp_path / "b" / "run-sft-1.wandb", [begin(2), line(3, loss=0.7), line(4, loss=0.6), close()])
+    third = write(
+        tmp_path / "c" / "run-sft-1.wandb", [begin(3), close()]
+    )  # figures of an evaluation: no line of history
     before = last_per_step(find_offline(tmp_path)["sft-1"])
     assert trim([first, second, third]) == 1
     after = find_offline(tmp_path)["sft-1"]
@@ -58,3 +66,22 @@ def test_one_curve_is_left_and_the_whole_file_is_kept(tmp_path: Path) -> None:
     assert list(records(first.with_name("run-sft-1.wandb.whole"))) == killed
     assert not second.with_name("run-sft-1.wandb.whole").exists()
     assert trim([first, second, third]) == 0
+
+
+def test_a_record_that_a_kill_cut_short_is_taken_off(tmp_path: Path) -> None:
+    file = write(tmp_path / "a" / "run-sft-1.wandb", [begin(1), line(1, loss=1.0), line(2, loss=0.9)])
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-3])
+    assert trim([file]) == 0
+    assert file.read_bytes() == write(tmp_path / "b" / "run-y.wandb", [begin(1), line(1, loss=1.0)]).read_bytes()
+    assert file.with_name("run-sft-1.wandb.whole").read_bytes() == whole[:-3]
+    assert [h["loss"] for h in find_offline(tmp_path / "a")["sft-1"].history] == [1.0]
+
+
+def test_a_part_that_breaks_off_is_written_anew_as_far_as_it_goes(tmp_path: Path) -> None:
+    path = write(tmp_path / "a" / "run-sft-1.wandb", [begin(1), line(1, loss=1.0), line(2, loss=0.9)])
+    broken = path.read_bytes()[:-5]
+    path.write_bytes(broken)
+    assert trim([path]) == 0
+    assert path.read_bytes() == log_bytes(r.SerializeToString() for r in (begin(1), line(1, loss=1.0)))
+    assert path.with_name("run-sft-1.wandb.whole").read_bytes() == broken
