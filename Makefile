@@ -27,8 +27,8 @@ quickstart: install  ## the whole pipeline on the embedded model, ending in a re
 smoke: install  ## every step of the pipeline on a tiny random model, about a minute
 	$(BIN)/python launch/quickstart.py --smoke
 
-test: install  ## the default test suite
-	$(BIN)/python -m pytest -q
+test: install  ## the default test suite, a process for each core
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 test-embedded: install  ## the tests that need the embedded model
 	$(BIN)/python -m pytest -q -m embedded
