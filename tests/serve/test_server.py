@@ -83,7 +83,7 @@ def test_random_readings_at_random_temperatures(server):
         assert set(pool.map(ask, range(120))) == {"template"}
 
 
-def raw(server, data, pause=0.0, wait=5.0):
+def raw(server, data, pause=0.0, wait=60.0):
     """What the server answers to bytes on a socket, sent one by one when there is a pause."""
     received = b""
     with socket.create_connection(("127.0.0.1", server.port), timeout=wait) as connection:
