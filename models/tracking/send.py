@@ -18,10 +18,12 @@ from typing import Any
 
 from models.tracking.lineage import Node, content_digest, nodes
 from models.tracking.run import CONFIG_KEY, artifact, finish_tracking, start_tracking
-from models.tracking.trim import trim
+from models.tracking.trim import ended, trim
 from models.wandb_files import OfflineRun, find_offline, records
 
 Say = Callable[[str], None]
+ALIVE_SECONDS = 60.0
+"""A part that was not closed and changed so lately is taken for one that is still being written."""
 
 
 class SendError(ValueError):
@@ -136,6 +138,9 @@ def send(
     sent = Sent()
     whole = []
     for folder in folders:
+        if _alive(folder):
+            sent.lost.append(f"{folder.name} is still being written: send it when its run has ended")
+            continue
         problems = missing_files(folder)
         sent.lost += problems
         if incomplete or not problems:
@@ -178,6 +183,13 @@ def _file(folder: Path) -> Path:
     return next(iter(sorted(folder.glob("run-*.wandb"))))
 
 
+def _alive(folder: Path) -> bool:
+    file = _file(folder)
+    later = max(folder.parent.glob(f"offline-run-*/{file.name}"), key=lambda other: other.parent.name)
+    newest = later.resolve() == file.resolve()
+    return newest and time.time() - file.stat().st_mtime < ALIVE_SECONDS and not ended(records(file))
+
+
 def _sync(folders: Sequence[Path], environment: Mapping[str, str], seconds: float) -> str | None:
     """W&B's own command, ended when its time is over; what went wrong, if anything."""
     command = [sys.executable, "-m", "wandb", "sync", "--include-synced", "--yes", *map(str, folders)]
@@ -191,6 +203,9 @@ def _sync(folders: Sequence[Path], environment: Mapping[str, str], seconds: floa
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
         return f"wandb sync ended with code {done.returncode}: {' '.join(last)}"
+    failed = [line.split(" ERROR ", 1)[1] for line in done.stderr.splitlines() if " ERROR " in line]
+    if failed:  # and yet the code is 0
+        return f"wandb sync: {' '.join(failed)}"
     return None
 
 

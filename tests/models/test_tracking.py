@@ -35,11 +35,15 @@ def run(tmp_path):
     return create_run("sft", {"seed": 1}, runs_dir=tmp_path / "runs")
 
 
+@pytest.fixture(autouse=True)
+def _nothing_said(monkeypatch):
+    monkeypatch.setattr(run_module, "_said", set())
+    monkeypatch.setattr(run_module, "_unsent", [])
+
+
 @pytest.fixture
 def bare(tmp_path, monkeypatch):
     """A machine with no key, no W&B settings, an empty home, and no way out: connecting anywhere fails the test."""
-    monkeypatch.setattr(run_module, "_said", set())
-    monkeypatch.setattr(run_module, "_unsent", [])
     for name in ("MODE", "API_KEY", "BASE_URL", "PROJECT", "ENTITY", "RUN_GROUP", "SWEEP_ID", "DATA_DIR"):
         monkeypatch.delenv(f"WANDB_{name}", raising=False)
     home = tmp_path / "home"
@@ -196,7 +200,6 @@ def test_when_online_cannot_start_offline_is_tried(trouble, monkeypatch, capsys)
         return SimpleNamespace(id="x", url=None, settings=SimpleNamespace(sync_dir="there"))
 
     monkeypatch.setattr(wandb, "init", init)
-    monkeypatch.setattr(run_module, "_said", set())
     found = start_tracking("sft-1", "sft", {}, wanted="online")
     assert tried == ["online", "offline"]
     assert (found.mode, described(found)["folder"]) == ("offline", "there")
@@ -235,7 +238,6 @@ def test_a_finish_that_raises_is_told_with_the_folder(monkeypatch, capsys):
     def finish(exit_code):
         raise RuntimeError("service is gone")
 
-    monkeypatch.setattr(run_module, "_unsent", [])
     found = Tracking("offline", "", SimpleNamespace(settings=SimpleNamespace(sync_dir="there"), finish=finish))
     finish_tracking(found, failed=True)
     assert "W&B could not finish (service is gone); its files are in there" in capsys.readouterr().err

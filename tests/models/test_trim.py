@@ -68,16 +68,6 @@ def test_one_curve_is_left_and_the_whole_file_is_kept(tmp_path: Path) -> None:
     assert trim([first, second, third]) == 0
 
 
-def test_a_record_that_a_kill_cut_short_is_taken_off(tmp_path: Path) -> None:
-    file = write(tmp_path / "a" / "run-sft-1.wandb", [begin(1), line(1, loss=1.0), line(2, loss=0.9)])
-    whole = file.read_bytes()
-    file.write_bytes(whole[:-3])
-    assert trim([file]) == 0
-    assert file.read_bytes() == write(tmp_path / "b" / "run-y.wandb", [begin(1), line(1, loss=1.0)]).read_bytes()
-    assert file.with_name("run-sft-1.wandb.whole").read_bytes() == whole[:-3]
-    assert [h["loss"] for h in find_offline(tmp_path / "a")["sft-1"].history] == [1.0]
-
-
 def test_a_part_that_breaks_off_is_written_anew_as_far_as_it_goes(tmp_path: Path) -> None:
     path = write(tmp_path / "a" / "run-sft-1.wandb", [begin(1), line(1, loss=1.0), line(2, loss=0.9)])
     broken = path.read_bytes()[:-5]
