@@ -20,10 +20,8 @@ import sys
 
 import uvicorn
 
-from models.processes import take_cores
 from models.script import run_script
 from serve.app import create_app
-from serve.choose import choose_model
 from serve.engine import Engine
 from serve.gate import timed_protocol
 from serve.local import local_engine
@@ -74,8 +72,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 def _engine(settings: Settings) -> Engine:
     if settings.engine == "local":
-        take_cores(settings.threads)
-        return local_engine(settings, choose_model(settings))
+        return local_engine(settings)
     key = None if settings.openai_api_key is None else settings.openai_api_key.get_secret_value()
     limits = settings.time_limit_s, settings.max_new_tokens
     return RemoteEngine(settings.openai_base_url, settings.openai_model or "", key, *limits)

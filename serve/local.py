@@ -3,6 +3,9 @@
 A request's answers join the batch at the next token and leave it when they end or when nobody waits for them any more.
 While there are more than fit, every reading's first answer goes before any reading's second, and so on, so that a
 request with many retries does not hold up another one's first answer.
+
+The model is loaded in the engine's thread too: where the main thread has computed before, torch keeps a pool of threads
+for each of them, and on two cores a step then takes half as long again.
 """
 
 import asyncio
@@ -10,15 +13,37 @@ import heapq
 import itertools
 import threading
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
 from data.reading import Reading
 from models.decode import Wanted
+from models.processes import take_cores
 from serve.batch import Batch, PromptWriter, open_batch
-from serve.choose import Chosen
+from serve.choose import Chosen, choose_model
 from serve.engine import EngineError
 from serve.settings import Settings
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the engine's thread works with.
+
+    Attributes:
+        batch: the model made ready.
+        prompt: writes the prompts.
+        tokenizer: reads the answers.
+        name: of the model.
+        run_id: of the run, or None.
+    """
+
+    batch: Batch
+    prompt: Callable[[Reading], list[int]]
+    tokenizer: Any
+    name: str
+    run_id: str | None
 
 
 @dataclass(order=True)
@@ -37,16 +62,10 @@ class LocalEngine:
     """Implements :class:`serve.engine.Engine`.
 
     Args:
-        batch: the model made ready; used by the engine's thread alone.
-        prompt: writes the prompts.
-        tokenizer: reads the answers.
-        name: of the model.
-        run_id: of the run, or None.
+        make: makes what the engine works with; called in the engine's thread. What it raises is raised here.
     """
 
-    def __init__(self, batch: Batch, prompt: PromptWriter, tokenizer: Any, name: str, run_id: str | None) -> None:
-        self.name, self.run_id = name, run_id
-        self._batch, self._prompt, self._tokenizer = batch, prompt, tokenizer
+    def __init__(self, make: Callable[[], Work]) -> None:
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         # under the condition's lock
@@ -54,8 +73,11 @@ class LocalEngine:
         self._given_up: set[Wanted] = set()
         self._asked: Counter[Reading] = Counter()
         self._failure: str | None = None
-        self._thread = threading.Thread(target=self._work, name="ondo-engine", daemon=True)
+        made: Future[Work] = Future()
+        self._thread = threading.Thread(target=self._run, args=(make, made), name="ondo-engine", daemon=True)
         self._thread.start()
+        work = made.result()
+        self.name, self.run_id, self._prompt = work.name, work.run_id, work.prompt
 
     async def generate(self, reading: Reading, temperature: float, count: int) -> list[str]:
         """See :meth:`serve.engine.Engine.generate`."""
@@ -93,15 +115,24 @@ class LocalEngine:
             self._failure = self._failure or why
             self._changed.notify()
 
-    def _work(self) -> None:
+    def _run(self, make: Callable[[], Work], made: "Future[Work]") -> None:
+        try:
+            work = make()
+        except BaseException as error:  # noqa: BLE001 - it is raised where the engine is made
+            made.set_exception(error)
+            return
+        made.set_result(work)
+        self._answer(work)
+
+    def _answer(self, work: Work) -> None:
         working: dict[Wanted, _Asked] = {}
         try:
             while True:
-                joining = self._take(working)
+                joining = self._take(work.batch, working)
                 if joining is None:
                     break
-                for wanted in self._batch.advance(joining):
-                    _tell(working.pop(wanted), self._text(wanted))
+                for wanted in work.batch.advance(joining):
+                    _tell(working.pop(wanted), _text(work.tokenizer, wanted))
         except Exception as error:
             self._stop(f"the engine failed: {error!r}")
             raise
@@ -112,7 +143,7 @@ class LocalEngine:
             for asked in left:
                 _tell(asked, EngineError(failure))
 
-    def _take(self, working: dict[Wanted, _Asked]) -> list[Wanted] | None:
+    def _take(self, batch: Batch, working: dict[Wanted, _Asked]) -> list[Wanted] | None:
         """Wait for work; let go of what nobody waits for, and take what fits. None: it is time to stop."""
         with self._changed:
             self._changed.wait_for(lambda: self._failure is not None or self._waiting or working)
@@ -121,19 +152,20 @@ class LocalEngine:
             gone, self._given_up = self._given_up, set()
             joining: list[Wanted] = []
             leaving = [wanted for wanted in working if wanted in gone]
-            self._batch.leave(leaving)
+            batch.leave(leaving)
             for wanted in leaving:
                 del working[wanted]
-            while self._waiting and len(joining) < self._batch.free:
+            while self._waiting and len(joining) < batch.free:
                 asked = heapq.heappop(self._waiting)
                 if not asked.future.cancelled():
                     working[asked.wanted] = asked
                     joining.append(asked.wanted)
         return joining
 
-    def _text(self, wanted: Wanted) -> str:
-        tokens = wanted.tokens[:-1] if wanted.finished else wanted.tokens
-        return str(self._tokenizer.decode(tokens, skip_special_tokens=True))
+
+def _text(tokenizer: Any, wanted: Wanted) -> str:
+    tokens = wanted.tokens[:-1] if wanted.finished else wanted.tokens
+    return str(tokenizer.decode(tokens, skip_special_tokens=True))
 
 
 def _tell(asked: _Asked, outcome: str | EngineError) -> None:
@@ -151,12 +183,18 @@ def _tell(asked: _Asked, outcome: str | EngineError) -> None:
         asked.loop.call_soon_threadsafe(settle)
 
 
-def local_engine(settings: Settings, chosen: Chosen) -> LocalEngine:
-    """An engine on a chosen model.
+def local_engine(settings: Settings, choose: Callable[[Settings], Chosen] = choose_model) -> LocalEngine:
+    """An engine on the model that the settings ask for.
 
     Raises:
-        ValueError: the model cannot be made ready as asked.
+        ValueError: what :func:`serve.choose.choose_model` raises, or a number of threads below 1.
     """
-    prompt = PromptWriter(chosen.tokenizer, settings.use_chat_format)
-    batch = open_batch(chosen, prompt, max_new_tokens=settings.max_new_tokens, rows=settings.batch_rows)
-    return LocalEngine(batch, prompt, chosen.tokenizer, chosen.name, chosen.run_id)
+
+    def make() -> Work:
+        take_cores(settings.threads)
+        chosen = choose(settings)
+        prompt = PromptWriter(chosen.tokenizer, settings.use_chat_format)
+        batch = open_batch(chosen, prompt, max_new_tokens=settings.max_new_tokens, rows=settings.batch_rows)
+        return Work(batch, prompt, chosen.tokenizer, chosen.name, chosen.run_id)
+
+    return LocalEngine(make)

@@ -10,10 +10,11 @@ from data.reading import Reading
 from models.decode import Wanted
 from models.generate import generate_notices
 from models.load import ModelSpec, load_base
+from models.runs import RunError
 from serve.batch import ClosedBatch, PromptWriter, open_batch
 from serve.choose import Chosen
 from serve.engine import EngineError
-from serve.local import LocalEngine, local_engine
+from serve.local import LocalEngine, Work, local_engine
 from serve.settings import Settings
 
 READINGS = [Reading(10, 20), Reading(-5, 8), Reading(30, 30), Reading(-60, 60), Reading(7, -13)]
@@ -34,7 +35,7 @@ def chosen():
 @pytest.fixture
 def engine_of(chosen):
     def make(**settings):
-        return local_engine(Settings(**{"max_new_tokens": LENGTH, "batch_rows": 4, **settings}), chosen)
+        return local_engine(Settings(**{"max_new_tokens": LENGTH, "batch_rows": 4, **settings}), lambda _: chosen)
 
     return make
 
@@ -80,6 +81,14 @@ def test_several_answers_of_one_request(engine_of):
     assert (len(greedy), len(set(greedy))) == (3, 1)
     assert len(sampled) == 6
     assert len(set(sampled)) > 3
+
+
+def test_what_cannot_be_loaded_is_said_where_the_engine_is_made():
+    def fail(settings):
+        raise RunError("no finished run")
+
+    with pytest.raises(RunError, match="no finished run"):
+        local_engine(Settings(), fail)
 
 
 class Slow:
@@ -134,7 +143,7 @@ class Words:
 def slow():
     def make(rows=2, steps=1):
         batch = Slow(rows, steps)
-        return batch, LocalEngine(batch, Today(), Words(), "slow", None)
+        return batch, LocalEngine(lambda: Work(batch, Today(), Words(), "slow", None))
 
     return make
 
@@ -244,7 +253,7 @@ def test_a_closed_batch_gives_the_answers_of_transformers(chosen):
     prompt = PromptWriter(chosen.tokenizer, True)
     expected = generate_notices(chosen.model, chosen.tokenizer, READINGS, max_new_tokens=LENGTH)
     batch = ClosedBatch(chosen.model, [5], LENGTH, 8)
-    engine = LocalEngine(batch, prompt, chosen.tokenizer, "tiny", None)
+    engine = LocalEngine(lambda: Work(batch, prompt, chosen.tokenizer, "tiny", None))
 
     async def scenario():
         asked = [engine.generate(reading, heat, 1) for reading in READINGS for heat in (0.0, 1.3)]
