@@ -1,8 +1,9 @@
 """The local engine: one model in this process, one thread that works on it, all requests in one batch.
 
 A request's answers join the batch at the next token and leave it when they end or when nobody waits for them any more.
-While there are more than fit, every reading's first answer goes before any reading's second, and so on, so that a
-request with many retries does not hold up another one's first answer.
+While there are more than fit, every reading's first answer goes before any reading's second, and so on: it takes the
+place of a later one that is at work, which begins anew when there is room. So many retries of one request never hold up
+another one's first answer, and a crowd shares the batch evenly.
 
 The model is loaded in the engine's thread too: where the main thread has computed before, torch keeps a pool of threads
 for each of them, and on two cores a step then takes half as long again.
@@ -155,12 +156,26 @@ class LocalEngine:
             batch.leave(leaving)
             for wanted in leaving:
                 del working[wanted]
-            while self._waiting and len(joining) < batch.free:
-                asked = heapq.heappop(self._waiting)
+            while self._waiting:
+                asked = self._waiting[0]
                 if not asked.future.cancelled():
+                    if len(joining) >= batch.free and not self._push_out(batch, working, asked):
+                        break
                     working[asked.wanted] = asked
                     joining.append(asked.wanted)
+                heapq.heappop(self._waiting)
         return joining
+
+    def _push_out(self, batch: Batch, working: dict[Wanted, _Asked], asked: _Asked) -> bool:
+        """Send the last of those at work back to wait, if its rank is above that of ``asked``; whether it was."""
+        last = max(working.values())
+        if last.rank <= asked.rank:
+            return False
+        batch.leave([last.wanted])
+        del working[last.wanted]
+        last.wanted.tokens.clear()
+        heapq.heappush(self._waiting, last)
+        return True
 
 
 def _text(tokenizer: Any, wanted: Wanted) -> str:

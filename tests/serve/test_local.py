@@ -173,6 +173,23 @@ def test_first_answers_go_before_second_ones(slow):
     assert batch.joined == [[99], [1, 2], [1, 2], [1, 2]]
 
 
+def test_a_first_answer_takes_the_place_of_a_later_one_at_work(slow):
+    """Two rows hold reading 1's first and second answer; reading 2's first one pushes out the second."""
+    batch, engine = slow(rows=2, steps=3)
+
+    async def scenario():
+        asked = [asyncio.create_task(engine.generate(Reading(0, 1), 1.0, 2))]
+        await until(lambda: batch.joined == [[1, 1]])
+        asked.append(asyncio.create_task(engine.generate(Reading(0, 2), 1.0, 1)))
+        await asyncio.sleep(0)
+        for _ in range(20):
+            batch.go.release()
+        assert await asyncio.gather(*asked) == [["answer"] * 2, ["answer"]]
+
+    run(engine, scenario)
+    assert batch.joined == [[1, 1], [2], [1]]
+
+
 def test_what_is_given_up_leaves_the_batch_and_the_queue(slow):
     batch, engine = slow(rows=1, steps=1000)
 
