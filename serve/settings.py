@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     max_requests: int = Field(default=64, ge=1)
     """Answered at once; further ones get 503."""
     max_new_tokens: int = Field(default=64, ge=1, le=1024)
-    batch_rows: int = Field(default=32, ge=1, le=1024)
+    batch_rows: int = Field(default=20, ge=1, le=1024)
     """Answers that the local engine decodes at once."""
     threads: int | None = Field(default=None, ge=1)
     """Of the local engine; without it every core."""

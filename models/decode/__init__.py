@@ -3,7 +3,19 @@
 from models.decode.attention import CannotDecodeError
 from models.decode.half import use_half
 from models.decode.head import Head, timings
+from models.decode.lean import LeanBody, can_be_lean
 from models.decode.loop import Decoder, Row
 from models.decode.stream import Stream, Wanted
 
-__all__ = ["CannotDecodeError", "Decoder", "Head", "Row", "Stream", "Wanted", "timings", "use_half"]
+__all__ = [
+    "CannotDecodeError",
+    "Decoder",
+    "Head",
+    "LeanBody",
+    "Row",
+    "Stream",
+    "Wanted",
+    "can_be_lean",
+    "timings",
+    "use_half",
+]

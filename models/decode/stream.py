@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.decode.attention import Prefill, Slots
+from models.decode.attention import Pass, Prefill, Slots
+from models.decode.lean import LeanBody
 from models.decode.loop import Decoder
 from models.decode.sampling import draw
 from models.trie.layout import Trie, build_trie
@@ -91,6 +92,7 @@ class Stream(Decoder):
         max_new_tokens: after so many an answer is cut off.
         rows: answers at work at once.
         seed: of the sampling; None takes another one every time.
+        body: computes the passes in place of the model's own layers.
 
     Raises:
         models.decode.CannotDecodeError: keys in slots cannot follow how this model mixes tokens.
@@ -105,8 +107,11 @@ class Stream(Decoder):
         max_new_tokens: int,
         rows: int,
         seed: int | None = None,
+        body: LeanBody | None = None,
     ) -> None:
+        self._lean: LeanBody | None = None  # the check of the model itself goes through its own layers
         super().__init__(model)
+        self._lean = body
         self._prefix, self._stops, self._max_new_tokens, self._rows = list(prefix), set(stops), max_new_tokens, rows
         self._generator = torch.Generator()
         if seed is None:
@@ -147,6 +152,11 @@ class Stream(Decoder):
                     self._slots.remove(slot)
                 self._working[slot] = self._working[-1]
                 self._working.pop()
+
+    def _pass(self, work: Pass, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        if self._lean is None:
+            return super()._pass(work, tokens, positions)
+        return self._lean(tokens, positions, work)
 
     def _join(self, joining: Sequence[Wanted]) -> list[Wanted]:
         if len(joining) > self.free:

@@ -5,7 +5,7 @@ import torch
 
 from data.reading import Reading
 from data.splits import cells
-from models.decode import Stream, Wanted, use_half
+from models.decode import LeanBody, Stream, Wanted, can_be_lean, use_half
 from models.generate import generate_notices, stop_ids
 from models.merge import merged_copy
 from models.template import prompt_ids
@@ -90,6 +90,41 @@ def test_with_a_sliding_window_shorter_than_the_prompt(model, tokenizer, window)
     wanted = wanted_of(tokenizer)
     run(stream_of(model, tokenizer, 4), wanted, 2)
     assert texts(tokenizer, wanted) == expected_of(model, tokenizer)
+
+
+@pytest.mark.parametrize("window", [5, 75, 512])
+def test_the_lean_body_gives_the_models_own_answers(model, tokenizer, window):
+    model.config.sliding_window = window
+    for layer in model.model.layers:
+        if layer.self_attn.sliding_window is not None:
+            layer.self_attn.sliding_window = window
+    with torch.no_grad():  # norms that are not all one
+        for name, parameter in model.named_parameters():
+            if "norm" in name:
+                parameter += 0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(len(name)))
+    merged = merged_copy(model)
+    assert can_be_lean(merged)
+    stream = Stream(
+        merged,
+        prefix_of(tokenizer),
+        stops=stop_ids(merged, tokenizer),
+        max_new_tokens=LENGTH,
+        rows=4,
+        body=LeanBody(merged, torch.float32),
+    )
+    wanted = wanted_of(tokenizer)
+    run(stream, wanted, 2)
+    expected = [answer.text for [answer] in generate_notices(model, tokenizer, READINGS, max_new_tokens=LENGTH)]
+    assert texts(tokenizer, wanted) == expected
+    assert len(set(expected)) > 5
+
+
+def test_only_gemma_3_in_float32_can_be_lean(tokenizer):
+    model = tiny_model(len(tokenizer))
+    assert can_be_lean(model)
+    assert not can_be_lean(tiny_model(len(tokenizer)).to(torch.bfloat16))
+    model.config.attn_logit_softcapping = 30.0
+    assert not can_be_lean(model)
 
 
 def test_greedy_and_sampled_answers_side_by_side(model, tokenizer):

@@ -1,0 +1,165 @@
+"""Gemma 3's layers for decoding on a CPU, in fewer and larger steps than its own modules take.
+
+A step of a few rows is short, so what counts beside reading the weights is how many operations there are: queries, keys
+and values come out of one product, gate and up out of one, rotations out of a table, and weights lie packed for the
+processor (oneDNN). The numbers are those of the model's own pass up to rounding; the tests hold that in float32.
+"""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch.nn import functional
+
+from models.decode.attention import Pass
+
+_ROWS = 16
+"""What the packing is laid out for; other numbers of rows work too."""
+
+
+class _Product:
+    """``inputs @ weight.T`` in the precision of ``weight``, shape (out, in); takes and gives float32."""
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        self._dtype = weight.dtype
+        self._packed = weight.dtype == torch.bfloat16 and torch.backends.mkldnn.is_available()
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS) if self._packed else weight
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        rounded = inputs.to(self._dtype)
+        if self._packed:
+            outputs = torch.ops.mkldnn._linear_pointwise(rounded, self._weight, None, "none", [], "")
+        else:
+            outputs = functional.linear(rounded, self._weight)
+        return cast(torch.Tensor, outputs.float())
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One layer's products, and its norms as factors (width,)."""
+
+    kind: str
+    window: int | None
+    scaling: float
+    before: torch.Tensor
+    qkv: _Product
+    heads: torch.Tensor
+    out: _Product
+    mixed: torch.Tensor
+    inner: torch.Tensor
+    gate_up: _Product
+    down: _Product
+    after: torch.Tensor
+
+
+class LeanBody:
+    """A copy of a Gemma 3 body's weights and the pass through them.
+
+    Args:
+        model: for which :func:`can_be_lean` says yes, in float32.
+        dtype: of the products: bfloat16 halves the bytes to read; everything else is float32.
+        positions: how many there are at most.
+    """
+
+    def __init__(self, model: Any, dtype: torch.dtype = torch.bfloat16, positions: int = 2048) -> None:
+        body, config = model.base_model, model.config
+        self._dtype, self._eps = dtype, config.rms_norm_eps
+        self._query_heads, self._key_heads, self._width = (
+            config.num_attention_heads,
+            config.num_key_value_heads,
+            config.head_dim,
+        )
+        self._embed, self._final = body.embed_tokens, _factor(body.norm)
+        every = torch.arange(positions)[None]
+        self._rotations = {
+            kind: _rotation(*body.rotary_emb(self._final, every, kind)) for kind in sorted(set(config.layer_types))
+        }
+        self._layers = [self._layer(layer, config.layer_types[index]) for index, layer in enumerate(body.layers)]
+
+    def __call__(self, tokens: torch.Tensor, positions: torch.Tensor, work: Pass) -> torch.Tensor:
+        """Hidden states, shape (B, L, H), of tokens and their positions, each (B, L)."""
+        hidden: torch.Tensor = self._embed(tokens)
+        rotations = {
+            kind: (cos[positions].unsqueeze(2), sin[positions].unsqueeze(2))
+            for kind, (cos, sin) in self._rotations.items()
+        }
+        for number, layer in enumerate(self._layers):
+            mixed = self._attend(number, layer, self._norm(hidden, layer.before), rotations[layer.kind], work)
+            hidden = hidden + self._norm(mixed, layer.mixed)
+            gate, up = layer.gate_up(self._norm(hidden, layer.inner)).chunk(2, -1)
+            inner = functional.gelu(gate, approximate="tanh").mul_(up)
+            hidden = hidden + self._norm(layer.down(inner), layer.after)
+        return self._norm(hidden, self._final)
+
+    def _attend(
+        self,
+        number: int,
+        layer: _Layer,
+        inputs: torch.Tensor,
+        rotation: tuple[torch.Tensor, torch.Tensor],
+        work: Pass,
+    ) -> torch.Tensor:
+        rows, length, _ = inputs.shape
+        turned = self._query_heads + self._key_heads
+        every = layer.qkv(inputs).view(rows, length, turned + self._key_heads, self._width)
+        cos, sin = rotation
+        queries_keys = functional.rms_norm(every[:, :, :turned], [self._width], None, self._eps).mul_(layer.heads)
+        queries_keys = (queries_keys * cos).addcmul_(queries_keys.roll(self._width // 2, -1), sin)
+        query, key = (
+            part.transpose(1, 2).contiguous()
+            for part in queries_keys.split([self._query_heads, self._key_heads], dim=2)
+        )
+        value = every[:, :, turned:].transpose(1, 2)
+        mixed = work.attend(number, query, key, value, layer.scaling, layer.window)
+        return layer.out(mixed.reshape(rows, length, -1))
+
+    def _norm(self, inputs: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+        return functional.rms_norm(inputs, [inputs.shape[-1]], factor, self._eps)
+
+    def _layer(self, layer: Any, kind: str) -> _Layer:
+        attention, mlp = layer.self_attn, layer.mlp
+
+        def joined(*modules: Any) -> _Product:
+            return _Product(torch.cat([module.weight.detach() for module in modules]).to(self._dtype))
+
+        query, key = (_factor(norm) for norm in (attention.q_norm, attention.k_norm))
+        return _Layer(
+            kind=kind,
+            window=attention.sliding_window,
+            scaling=attention.scaling,
+            before=_factor(layer.input_layernorm),
+            qkv=joined(attention.q_proj, attention.k_proj, attention.v_proj),
+            heads=torch.cat([query.expand(self._query_heads, -1), key.expand(self._key_heads, -1)]),
+            out=joined(attention.o_proj),
+            mixed=_factor(layer.post_attention_layernorm),
+            inner=_factor(layer.pre_feedforward_layernorm),
+            gate_up=joined(mlp.gate_proj, mlp.up_proj),
+            down=joined(mlp.down_proj),
+            after=_factor(layer.post_feedforward_layernorm),
+        )
+
+
+def can_be_lean(model: Any) -> bool:
+    """Whether a model is a Gemma 3 in float32 on a CPU, with nothing that :class:`LeanBody` does not know."""
+    config = model.config
+    return bool(
+        config.model_type == "gemma3_text"
+        and model.dtype == torch.float32
+        and model.device.type == "cpu"
+        and not config.attention_bias
+        and config.attn_logit_softcapping is None
+        and config.hidden_activation == "gelu_pytorch_tanh"
+        and not config.use_bidirectional_attention
+    )
+
+
+def _factor(norm: Any) -> torch.Tensor:
+    """What a norm multiplies by: Gemma keeps it less one."""
+    factor: torch.Tensor = (1.0 + norm.weight.detach()).float()
+    return factor
+
+
+def _rotation(cos: torch.Tensor, sin: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tables (positions, width) for ``x * cos + roll(x) * sin``, where the roll's first half counts negative."""
+    half = cos.shape[-1] // 2
+    return cos[0], torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1)
