@@ -85,7 +85,15 @@ def open_batch(chosen: Chosen, prompt: "PromptWriter", *, max_new_tokens: int, r
     if body is None and merged.dtype == torch.float32 and merged.device.type == "cpu":
         use_half(merged)
     try:
-        return Stream(merged, prompt.prefix, stops=stops, max_new_tokens=max_new_tokens, rows=rows, body=body)
+        return Stream(
+            merged,
+            prompt.prefix,
+            stops=stops,
+            max_new_tokens=max_new_tokens,
+            rows=rows,
+            body=body,
+            tokenizer=chosen.tokenizer,
+        )
     except CannotDecodeError as error:
         print(f"ondo: this model decodes through transformers.generate, which is slower: {error}", file=sys.stderr)
         return ClosedBatch(merged, stops, max_new_tokens, rows)

@@ -17,6 +17,11 @@ class EngineBusyError(EngineError):
     """The engine has as many answers waiting as it takes; ask again later."""
 
 
+def held_figure(reading: Reading) -> str:
+    """The one number that a notice needs: the size of the change or, without a change, of today's temperature."""
+    return str(abs(reading.delta or reading.today))
+
+
 class Engine(Protocol):
     """Writes notices. Many coroutines call it at once; what it does with them together is its own affair.
 
@@ -28,7 +33,7 @@ class Engine(Protocol):
     name: str
     run_id: str | None
 
-    async def generate(self, reading: Reading, temperature: float, count: int) -> list[str]:
+    async def generate(self, reading: Reading, temperature: float, count: int, *, held: bool = False) -> list[str]:
         """Write ``count`` answers for one reading.
 
         A caller that is cancelled withdraws its request; the engine stops working on it as soon as it can.
@@ -37,6 +42,7 @@ class Engine(Protocol):
             reading: yesterday's and today's temperature.
             temperature: 0 is greedy (all answers are then the same), above 0 samples.
             count: at least 1.
+            held: write no figure but that of :func:`held_figure`, where the engine has a hand in the words.
 
         Returns:
             ``count`` texts as the model wrote them, not stripped, not judged; a text may be empty.

@@ -46,7 +46,7 @@ class Tries:
     """How hard the guard tries before it takes the template.
 
     Attributes:
-        retries: further samples.
+        retries: further samples, in which the engine holds the figures to the change where it can.
         temperature: of the samples, whatever the request asks for: they are there to find one that passes.
         ahead: begin them along with the first answer, not after it.
         time_limit_s: for everything together.
@@ -105,11 +105,11 @@ class Guard:
     async def _from_engine(self, reading: Reading, temperature: float, attempts: _Attempts) -> Answer | None:
         """An answer of the engine that passes, or None."""
 
-        def ask(heat: float) -> asyncio.Task[list[str]]:
-            return asyncio.create_task(self.engine.generate(reading, heat, 1))
+        def ask(heat: float, held: bool) -> asyncio.Task[list[str]]:
+            return asyncio.create_task(self.engine.generate(reading, heat, 1, held=held))
 
         def retries() -> set[asyncio.Task[list[str]]]:
-            return {ask(self.tries.temperature) for _ in range(self.tries.retries)}
+            return {ask(self.tries.temperature, held=True) for _ in range(self.tries.retries)}
 
         async def passing(tasks: set[asyncio.Task[list[str]]]) -> Answer | None:
             found = None
@@ -117,7 +117,7 @@ class Guard:
                 found = self._judged(reading, await _result(task, attempts), "retry", attempts) or found
             return found
 
-        first = ask(temperature)
+        first = ask(temperature, held=False)
         waiting = retries() if self.tries.ahead else set()
         every = {first, *waiting}
         try:

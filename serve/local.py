@@ -24,7 +24,7 @@ from models.decode import Wanted
 from models.processes import take_cores
 from serve.batch import Batch, PromptWriter, open_batch
 from serve.choose import Chosen, choose_model
-from serve.engine import EngineError
+from serve.engine import EngineError, held_figure
 from serve.settings import Settings
 
 
@@ -80,17 +80,17 @@ class LocalEngine:
         work = made.result()
         self.name, self.run_id, self._prompt = work.name, work.run_id, work.prompt
 
-    async def generate(self, reading: Reading, temperature: float, count: int) -> list[str]:
+    async def generate(self, reading: Reading, temperature: float, count: int, *, held: bool = False) -> list[str]:
         """See :meth:`serve.engine.Engine.generate`."""
         loop = asyncio.get_running_loop()
         needed = count if temperature > 0 else 1
-        prompt = self._prompt(reading)
+        prompt, figure = self._prompt(reading), held_figure(reading) if held else None
         with self._changed:
             if self._failure is not None:
                 raise EngineError(self._failure)
             asked = []
             for _ in range(needed):
-                wanted = Wanted(prompt, temperature)
+                wanted = Wanted(prompt, temperature, figure)
                 rank = self._asked[reading]
                 self._asked[reading] += 1
                 asked.append(_Asked(rank, next(self._numbers), reading, wanted, loop, loop.create_future()))

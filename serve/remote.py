@@ -49,8 +49,11 @@ class RemoteEngine:
         self._closed = False
         self._under_way: set[asyncio.Task[list[str]]] = set()
 
-    async def generate(self, reading: Reading, temperature: float, count: int) -> list[str]:
-        """See :meth:`serve.engine.Engine.generate`; a cancelled request's connection is closed, which vLLM heeds."""
+    async def generate(self, reading: Reading, temperature: float, count: int, *, held: bool = False) -> list[str]:
+        """See :meth:`serve.engine.Engine.generate`; a cancelled request's connection is closed, which vLLM heeds.
+
+        Figures are not held: the chat API has no word for it that all servers know.
+        """
         if self._closed:
             raise EngineError("the engine has been closed")
         different = count if temperature > 0 else 1

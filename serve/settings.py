@@ -61,15 +61,15 @@ class Settings(BaseSettings):
 
     time_limit_s: float = Field(default=4.5, gt=0, le=600)
     """After so long a template notice is served."""
-    retries: int = Field(default=16, ge=0, le=64)
-    """Further samples when the first answer fails."""
+    retries: int = Field(default=4, ge=0, le=64)
+    """Further samples when the first answer fails; the local engine holds their figures to the true change."""
     retry_temperature: float = Field(default=0.7, gt=0, le=2)
     retry_ahead: bool = True
     """Begin the retries along with the first answer instead of after it: sooner there, more work when it passes."""
     max_requests: int = Field(default=64, ge=1)
     """Answered at once; further ones get 503."""
     max_new_tokens: int = Field(default=64, ge=1, le=1024)
-    batch_rows: int = Field(default=20, ge=1, le=1024)
+    batch_rows: int = Field(default=32, ge=1, le=1024)
     """Answers that the local engine decodes at once."""
     threads: int | None = Field(default=None, ge=1)
     """Of the local engine; without it every core."""

@@ -145,6 +145,7 @@ class Slots(Pass):
         self._longest = int(self.lengths[: self.size].max())
         self._make_room(self._longest)
         self._masks.clear()
+        self._new = (torch.arange(self.size, device=self.lengths.device), self.lengths[: self.size] - 1)
 
     def attend(
         self,
@@ -161,7 +162,7 @@ class Slots(Pass):
         if rows != size or query.shape[2] != 1:
             raise RuntimeError(f"{size} rows at work met queries of shape {tuple(query.shape)}")
         own_keys, own_values = self._own[layer]
-        every, last = torch.arange(size, device=query.device), self.lengths[:size] - 1
+        every, last = self._new
         own_keys[every, :, last] = key[:, :, 0]
         own_values[every, :, last] = value[:, :, 0]
         own_keys, own_values = own_keys[:size, :, :longest], own_values[:size, :, :longest]

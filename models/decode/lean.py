@@ -85,10 +85,10 @@ class LeanBody:
         }
         for number, layer in enumerate(self._layers):
             mixed = self._attend(number, layer, self._norm(hidden, layer.before), rotations[layer.kind], work)
-            hidden = hidden + self._norm(mixed, layer.mixed)
+            hidden = self._norm(mixed, layer.mixed).add_(hidden)
             gate, up = layer.gate_up(self._norm(hidden, layer.inner)).chunk(2, -1)
             inner = functional.gelu(gate, approximate="tanh").mul_(up)
-            hidden = hidden + self._norm(layer.down(inner), layer.after)
+            hidden = self._norm(layer.down(inner), layer.after).add_(hidden)
         return self._norm(hidden, self._final)
 
     def _attend(

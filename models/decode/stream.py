@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from models.decode.attention import Pass, Prefill, Slots
+from models.decode.figures import Figures
 from models.decode.lean import LeanBody
 from models.decode.loop import Decoder
 from models.decode.sampling import draw
@@ -25,12 +26,14 @@ class Wanted:
     Attributes:
         prompt: token ids; begins with the stream's prefix and goes on behind it.
         temperature: 0 for greedy.
+        figure: digits; the only number that the answer may contain. None: any.
         tokens: chosen so far, a stop token included.
         finished: whether a stop token was chosen.
     """
 
     prompt: Sequence[int]
     temperature: float
+    figure: str | None = None
     tokens: list[int] = field(default_factory=list)
     finished: bool = False
 
@@ -93,6 +96,7 @@ class Stream(Decoder):
         rows: answers at work at once.
         seed: of the sampling; None takes another one every time.
         body: computes the passes in place of the model's own layers.
+        tokenizer: reads the words of answers that ask for one figure; without it none may.
 
     Raises:
         models.decode.CannotDecodeError: keys in slots cannot follow how this model mixes tokens.
@@ -108,10 +112,13 @@ class Stream(Decoder):
         rows: int,
         seed: int | None = None,
         body: LeanBody | None = None,
+        tokenizer: Any = None,
     ) -> None:
         self._lean: LeanBody | None = None  # the check of the model itself goes through its own layers
         super().__init__(model)
         self._lean = body
+        words = range(len(self.head.weight)) if self._words is None else self._words.tolist()
+        self._figures = None if tokenizer is None else Figures(tokenizer, words)
         self._prefix, self._stops, self._max_new_tokens, self._rows = list(prefix), set(stops), max_new_tokens, rows
         self._generator = torch.Generator()
         if seed is None:
@@ -185,14 +192,23 @@ class Stream(Decoder):
     def _choose(self, every: Sequence[Wanted], hidden: torch.Tensor) -> list[int]:
         heat = torch.tensor([wanted.temperature for wanted in every])
         hot = heat > 0
-        if not hot.any():
+        held = [row for row, wanted in enumerate(every) if wanted.figure is not None]
+        if not hot.any() and not held:
             return [int(word) for word in self.head.best(hidden)]
         logits = self.head.logits(hidden)
+        for row in held:
+            logits[row].masked_fill_(~self._may_follow(every[row]).to(logits.device), float("-inf"))
         chosen = logits.argmax(1).cpu()
-        numbers = torch.rand(int(hot.sum()), dtype=torch.float64, generator=self._generator)
-        where = hot.to(logits.device)
-        chosen[hot] = draw(logits[where], heat[hot, None].to(logits.device), numbers).cpu()
+        if hot.any():
+            numbers = torch.rand(int(hot.sum()), dtype=torch.float64, generator=self._generator)
+            where = hot.to(logits.device)
+            chosen[hot] = draw(logits[where], heat[hot, None].to(logits.device), numbers).cpu()
         return [int(word) for word in chosen]
+
+    def _may_follow(self, wanted: Wanted) -> torch.Tensor:
+        if self._figures is None or wanted.figure is None:
+            raise ValueError("a stream without a tokenizer cannot hold an answer to a figure")
+        return self._figures.mask(wanted.figure, wanted.tokens)
 
     def _done(self, wanted: Wanted) -> bool:
         return wanted.finished or len(wanted.tokens) >= self._max_new_tokens

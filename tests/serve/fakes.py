@@ -23,11 +23,13 @@ class FakeEngine:
     def __init__(self, say: Callable[[Reading, float, int], "str | EngineError | float"]) -> None:
         self._say = say
         self.calls: list[tuple[Reading, float]] = []
+        self.held: list[bool] = []
         self.cancelled = 0
         self.closed = False
 
-    async def generate(self, reading: Reading, temperature: float, count: int) -> list[str]:
+    async def generate(self, reading: Reading, temperature: float, count: int, *, held: bool = False) -> list[str]:
         self.calls.append((reading, temperature))
+        self.held.append(held)
         said = self._say(reading, temperature, len(self.calls))
         try:
             if isinstance(said, float):

@@ -50,6 +50,7 @@ def test_a_retry_that_passes_goes_out_and_what_failed_is_written_down(guarded, a
     )
     assert (answer.message, answer.source) == (right(READING), "retry")
     assert [heat for _, heat in engine.calls] == [0.0, 0.7, 0.7]
+    assert engine.held == [False, True, True]
     assert answer.attempts >= 2
     first = lines[0]
     assert (first["yesterday"], first["today"], first["message"]) == (10, 20, WRONG)

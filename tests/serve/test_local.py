@@ -83,6 +83,24 @@ def test_several_answers_of_one_request(engine_of):
     assert len(set(sampled)) > 3
 
 
+def test_held_answers_go_to_the_batch_with_their_figure(slow):
+    """The change; without a change, today's temperature."""
+    batch, engine = slow(rows=4)
+
+    async def scenario():
+        asked = [
+            asyncio.create_task(engine.generate(Reading(10, 3), 1.0, 1, held=True)),
+            asyncio.create_task(engine.generate(Reading(-8, -8), 1.0, 1, held=True)),
+            asyncio.create_task(engine.generate(Reading(10, 3), 1.0, 1)),
+        ]
+        for _ in range(5):
+            batch.go.release()
+        await asyncio.gather(*asked)
+
+    run(engine, scenario)
+    assert batch.figures == {(3, None), (3, "7"), (-8, "8")}
+
+
 def test_what_cannot_be_loaded_is_said_where_the_engine_is_made():
     def fail(settings):
         raise RunError("no finished run")
@@ -98,6 +116,7 @@ class Slow:
         self._rows, self._steps = rows, steps
         self._left: dict[Wanted, int] = {}
         self.joined: list[list[int]] = []
+        self.figures: set[tuple[int, str | None]] = set()
         self.go = threading.Semaphore(0)
         self.fails = False
 
@@ -112,6 +131,7 @@ class Slow:
     def advance(self, joining=()):
         if joining:
             self.joined.append([wanted.prompt for wanted in joining])
+            self.figures |= {(wanted.prompt, wanted.figure) for wanted in joining}
         self.go.acquire(timeout=20)
         if self.fails:
             raise RuntimeError("no memory")
