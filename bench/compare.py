@@ -15,7 +15,11 @@ from bench.worker import Worker
 ONDO_ITEMS = 64
 """Items of one run of ondo; its largest step."""
 TRL_ITEMS = 8
-"""Items of one run of TRL, the first of ondo's: its time is proportional to them, and it would take minutes."""
+"""Items of one run of TRL, the first of ondo's: its time is proportional to them, and it would take minutes. Twice as
+many where it packs them: a nearly empty last row would count against packing."""
+_TRIES = 2
+_SLACK = 1e-4
+"""By which losses, log-probs and margins may differ in float32, relatively where they are above 1."""
 _TRL_BATCHES = (1, 2, 4, 8)
 _TRL_PACKED_TOKENS = (512, 1024, 2048)
 _PROMPTS_A_STEP = (1, 2, 4, 8, 16, 32, 64)
@@ -90,7 +94,7 @@ def compare(case: Case, model: str, pairs: int, say: Say, known: dict[bool, Sett
         known: TRL's best settings by kind of stage (DPO or not), found once for all cases of a kind.
 
     Raises:
-        DisagreementError: the systems' losses on the same rows differ by more than bfloat16 explains.
+        DisagreementError: the systems' losses on the same rows differ by more than float32 explains.
     """
     settings = {"trl_stock": Settings("trl_stock", STOCK_BATCH)}
     with Worker() as scout:
@@ -103,8 +107,8 @@ def compare(case: Case, model: str, pairs: int, say: Say, known: dict[bool, Sett
         if case.is_dpo not in known:
             known[case.is_dpo] = _fastest(scout, case, model, say)
         settings["trl_best"] = known[case.is_dpo]
-    _check(settings, case, model)
-    say(f"{case.name}: losses agree")
+    _check(case, model)
+    say(f"{case.name}: losses agree in float32")
     same_rows = _same_rows_memory(case, model)
     runs: dict[str, list[Measured]] = {name: [] for name in ("trl_stock", "trl_best", "ondo")}
     workers = {name: Worker() for name in runs}
@@ -116,7 +120,7 @@ def compare(case: Case, model: str, pairs: int, say: Say, known: dict[bool, Sett
             peak = workers["ondo"](matrix_peak)
             names = list(runs)
             for name in names[turn % 3 :] + names[: turn % 3]:
-                count = ONDO_ITEMS if name == "ondo" else TRL_ITEMS
+                count = _items(settings[name])
                 runs[name].append(workers[name](run, settings[name], case, model, turn * ONDO_ITEMS, count))
             peaks.append(max(peak, workers["ondo"](matrix_peak)))
             rates = ", ".join(f"{name} {found[-1].items / found[-1].seconds:.2f}" for name, found in runs.items())
@@ -139,19 +143,25 @@ def _growth(scout: Worker, case: Case, model: str) -> dict[int, float]:
 
 
 def _fastest(scout: Worker, case: Case, model: str, say: Say) -> Settings:
-    """TRL's best settings on this machine, each tried once on the same rows."""
+    """TRL's best settings on this machine, each tried twice on the same rows, in turn; the better try counts."""
     tried: list[Settings] = [Settings("trl_best", batch) for batch in _TRL_BATCHES]
     if not case.is_dpo:
         tried += [Settings("trl_best", 1, tokens) for tokens in _TRL_PACKED_TOKENS]
     scout(run, tried[0], case, model, 0, 1)  # warm
-    rates = {}
-    for settings in tried:
-        # whole packed rows: a nearly empty last one would count against packing
-        count = TRL_ITEMS if not settings.row_tokens else 2 * TRL_ITEMS
-        measured = scout(run, settings, case, model, 0, count)
-        rates[settings] = measured.items / measured.seconds
-        say(f"{case.name}: TRL at {settings}: {rates[settings]:.2f} items/s")
+    rates: dict[Settings, float] = {}
+    for settings in tried * _TRIES:
+        measured = scout(run, settings, case, model, 0, _items(settings))
+        rate = measured.items / measured.seconds
+        rates[settings] = max(rate, rates.get(settings, 0.0))
+        say(f"{case.name}: TRL at {settings}: {rate:.2f} items/s")
     return max(rates, key=lambda settings: rates[settings])
+
+
+def _items(settings: Settings) -> int:
+    """Items of one run."""
+    if settings.system == "ondo":
+        return ONDO_ITEMS
+    return 2 * TRL_ITEMS if settings.row_tokens else TRL_ITEMS
 
 
 def _same_rows_memory(case: Case, model: str) -> dict[str, float]:
@@ -162,18 +172,16 @@ def _same_rows_memory(case: Case, model: str) -> dict[str, float]:
     return found
 
 
-def _check(settings: dict[str, Settings], case: Case, model: str) -> None:
+def _check(case: Case, model: str) -> None:
+    """Compare ondo with TRL in float32: bfloat16 would hide a small error and could fake one in a margin."""
     found = {}
-    for name in settings:
+    for name in ("ondo", "trl_best"):
         with Worker() as fresh:
             found[name] = fresh(check, Settings(name, TRL_ITEMS), case, model, 0, TRL_ITEMS)
-    for name in ("trl_stock", "trl_best"):
-        for key, value in found["ondo"].items():
-            other = found[name][key]
-            # sums of some hundred nats are compared relatively, losses and margins of order one absolutely
-            slack = 0.01 * abs(other) if "logps" in key else 0.05
-            if not abs(value - other) <= slack:
-                raise DisagreementError(f"{case.name}: {key} is {value:.5g} with ondo and {other:.5g} with {name}")
+    for key, value in found["ondo"].items():
+        other = found["trl_best"][key]
+        if not abs(value - other) <= _SLACK * max(1.0, abs(other)):
+            raise DisagreementError(f"{case.name}: {key} is {value:.7g} with ondo and {other:.7g} with TRL, in float32")
 
 
 def peak_of_machine(dtype: torch.dtype) -> float:

@@ -79,10 +79,13 @@ class _Clock(TrainerCallback):
         self.seconds = time.perf_counter() - self._started
 
 
-def build_trainer(settings: Settings, case: Case, model_name: str, rows: Any, folder: str) -> Any:
-    """The system's trainer over token rows; its adapters are moved off their start, off the DPO reference too."""
-    stock = settings.system == "trl_stock"
-    loaded = load_base(ModelSpec(model_name, dtype="float32" if stock else "bfloat16"))
+def build_trainer(settings: Settings, case: Case, model_name: str, rows: Any, folder: str, exact: bool = False) -> Any:
+    """The system's trainer over token rows; its adapters are moved off their start, off the DPO reference too.
+
+    ``exact``: in float32, without autocast or checkpointing, whatever the system.
+    """
+    stock = settings.system == "trl_stock" and not exact
+    loaded = load_base(ModelSpec(model_name, dtype="float32" if stock or exact else "bfloat16"))
     torch.manual_seed(0)
     model = get_peft_model(loaded.model, LoraArguments().peft_config())
     per_step = max(1, -(-len(rows) // settings.batch))
@@ -147,10 +150,10 @@ def run(settings: Settings, case: Case, model_name: str, first: int, count: int)
 
 
 def check(settings: Settings, case: Case, model_name: str, first: int, count: int) -> dict[str, float]:
-    """What the system makes of ``count`` items before any training: the loss, and for DPO the mean log-probs."""
+    """What the system makes of ``count`` items in float32 before any training: the loss, for DPO the mean log-probs."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        trainer, _ = _prepare(settings, case, model_name, first, count, folder)
+        trainer, _ = _prepare(settings, case, model_name, first, count, folder, exact=True)
         found = trainer.evaluate()
         del trainer
         gc.collect()
@@ -159,10 +162,10 @@ def check(settings: Settings, case: Case, model_name: str, first: int, count: in
 
 
 def _prepare(
-    settings: Settings, case: Case, model_name: str, first: int, count: int, folder: str
+    settings: Settings, case: Case, model_name: str, first: int, count: int, folder: str, exact: bool = False
 ) -> tuple[Any, Dataset]:
     rows = case.rows(_tokenizer(model_name), first, count)
-    return build_trainer(settings, case, model_name, rows, folder), rows
+    return build_trainer(settings, case, model_name, rows, folder, exact), rows
 
 
 _tokenizers: dict[str, Any] = {}

@@ -4,8 +4,8 @@ Usage::
 
     python bench/training.py [--cases sft,dpo-1,dpo-4,dpo-8] [--pairs 5] [--json FILE] [--chart FILE] [--model NAME]
 
-``dpo-K`` has K rejected notices a prompt. Before anything is timed the systems' losses on the same rows are compared.
-Takes about ten minutes a case on 2 cores; ``--pairs 1 --cases dpo-4`` is a quick look.
+``dpo-K`` has K rejected notices a prompt. Before anything is timed the losses on the same rows are compared
+in float32. Takes ten to twenty minutes a case on 2 cores; ``--pairs 1 --cases dpo-4`` is a quick look.
 """
 
 if __name__ == "__main__":  # the processes of bench/worker.py read this file too, with the path already set
@@ -59,13 +59,14 @@ def measure(arguments: argparse.Namespace) -> int:
         "model": arguments.model,
     }
     known: dict[bool, Settings] = {}
-    results = [
-        compare(case, arguments.model, arguments.pairs, functools.partial(print, flush=True), known) for case in cases
-    ]
-    found = {"machine": machine, "cases": [result.to_dict() for result in results]}
+    results: list[Result] = []
+    found: dict[str, Any] = {"machine": machine, "cases": []}
+    for case in cases:
+        results.append(compare(case, arguments.model, arguments.pairs, functools.partial(print, flush=True), known))
+        found["cases"].append(results[-1].to_dict())
+        if arguments.json is not None:  # after every case: the next one may fail
+            write_atomic(arguments.json, json.dumps(found, indent=2) + "\n")
     print_table(found, results)
-    if arguments.json is not None:
-        write_atomic(arguments.json, json.dumps(found, indent=2) + "\n")
     if arguments.chart is not None:
         draw(found, arguments.chart)
     return 0

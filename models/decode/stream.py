@@ -15,7 +15,6 @@ from models.decode.attention import Pass, Prefill, Slots
 from models.decode.figures import Figures
 from models.decode.lean import LeanBody
 from models.decode.loop import Decoder
-from models.decode.sampling import draw
 from models.trie.layout import Trie, build_trie
 
 
@@ -200,9 +199,8 @@ class Stream(Decoder):
             logits[row].masked_fill_(~self._may_follow(every[row]).to(logits.device), float("-inf"))
         chosen = logits.argmax(1).cpu()
         if hot.any():
-            numbers = torch.rand(int(hot.sum()), dtype=torch.float64, generator=self._generator)
-            where = hot.to(logits.device)
-            chosen[hot] = draw(logits[where], heat[hot, None].to(logits.device), numbers).cpu()
+            weights = (logits[hot.to(logits.device)] / heat[hot, None].to(logits.device)).softmax(1)
+            chosen[hot] = torch.multinomial(weights.cpu(), 1, generator=self._generator)[:, 0]
         return [int(word) for word in chosen]
 
     def _may_follow(self, wanted: Wanted) -> torch.Tensor:

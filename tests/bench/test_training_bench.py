@@ -10,7 +10,6 @@ from bench import compare as comparison
 from bench import training, vocabulary
 from bench.cases import Case, make_cases
 from bench.machine import matrix_peak
-from bench.systems import Settings
 from bench.work import plan_rows, training_flops
 from bench.worker import Worker
 from models.load import ModelSpec, load_base
@@ -62,11 +61,12 @@ def test_numbers_and_chart_come_out_in_shape(small, tmp_path, capsys):
 
 def test_systems_that_disagree_are_not_timed(small, monkeypatch):
     (case,) = make_cases("sft")
-    losses = {"trl_stock": 2.0, "trl_best": 2.01, "ondo": 2.2}
+    losses = {"trl_best": 2.0, "ondo": 2.0003}
     monkeypatch.setattr(comparison, "check", lambda settings, *_: {"loss": losses[settings.system]})
-    settings = {name: Settings(name, 2) for name in losses}
-    with pytest.raises(comparison.DisagreementError, match=r"sft: loss is 2\.2 with ondo and 2 with trl_stock"):
-        comparison._check(settings, case, "tiny-random")
+    with pytest.raises(comparison.DisagreementError, match=r"sft: loss is 2\.0003 with ondo and 2 with TRL"):
+        comparison._check(case, "tiny-random")
+    losses["ondo"] = 2.0001
+    comparison._check(case, "tiny-random")
 
 
 def test_bad_arguments_are_named(tmp_path):
