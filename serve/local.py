@@ -12,6 +12,7 @@ for each of them, and on two cores a step then takes half as long again.
 import asyncio
 import heapq
 import itertools
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -26,6 +27,8 @@ from serve.batch import Batch, PromptWriter, open_batch
 from serve.choose import Chosen, choose_model
 from serve.engine import EngineError, held_figure
 from serve.settings import Settings
+
+_KERNELS = 64
 
 
 @dataclass(frozen=True)
@@ -198,6 +201,15 @@ def _tell(asked: _Asked, outcome: str | EngineError) -> None:
         asked.loop.call_soon_threadsafe(settle)
 
 
+def _bound_caches() -> None:
+    """Keep fewer of the kernels that torch and oneDNN make for every new shape; before the first product.
+
+    Requests join in every number and length, and with 1,024 kernels each of these caches grows by hundreds of MB.
+    """
+    for name in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
+        os.environ.setdefault(name, str(_KERNELS))
+
+
 def local_engine(settings: Settings, choose: Callable[[Settings], Chosen] = choose_model) -> LocalEngine:
     """An engine on the model that the settings ask for.
 
@@ -206,6 +218,7 @@ def local_engine(settings: Settings, choose: Callable[[Settings], Chosen] = choo
     """
 
     def make() -> Work:
+        _bound_caches()
         take_cores(settings.threads)
         chosen = choose(settings)
         prompt = PromptWriter(chosen.tokenizer, settings.use_chat_format)
