@@ -149,11 +149,16 @@ def run(settings: Settings, case: Case, model_name: str, first: int, count: int)
     )
 
 
-def check(settings: Settings, case: Case, model_name: str, first: int, count: int) -> dict[str, float]:
-    """What the system makes of ``count`` items in float32 before any training: the loss, for DPO the mean log-probs."""
+def check(
+    settings: Settings, case: Case, model_name: str, first: int, count: int, exact: bool = False
+) -> dict[str, float]:
+    """What the system makes of ``count`` items before any training: the loss, and for DPO the mean log-probs.
+
+    ``exact``: as in :func:`build_trainer`.
+    """
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        trainer, _ = _prepare(settings, case, model_name, first, count, folder, exact=True)
+        trainer, _ = _prepare(settings, case, model_name, first, count, folder, exact)
         found = trainer.evaluate()
         del trainer
         gc.collect()

@@ -61,12 +61,31 @@ def test_numbers_and_chart_come_out_in_shape(small, tmp_path, capsys):
 
 def test_systems_that_disagree_are_not_timed(small, monkeypatch):
     (case,) = make_cases("sft")
-    losses = {"trl_best": 2.0, "ondo": 2.0003}
-    monkeypatch.setattr(comparison, "check", lambda settings, *_: {"loss": losses[settings.system]})
-    with pytest.raises(comparison.DisagreementError, match=r"sft: loss is 2\.0003 with ondo and 2 with TRL"):
+
+    def check(exact, timed):
+        losses = {
+            True: {"trl_stock": 2.0, "trl_best": 2.0, **exact},
+            False: {"trl_stock": 2.0, "trl_best": 2.01, **timed},
+        }
+        monkeypatch.setattr(comparison, "check", lambda settings, *rest: {"loss": losses[rest[-1]][settings.system]})
         comparison._check(case, "tiny-random")
-    losses["ondo"] = 2.0001
-    comparison._check(case, "tiny-random")
+
+    check({"ondo": 2.0001}, {"ondo": 2.04})
+    with pytest.raises(
+        comparison.DisagreementError, match=r"sft: loss is 2\.2 with ondo and 2 with trl_stock, as timed"
+    ):
+        check({"ondo": 2.0}, {"ondo": 2.2, "trl_best": 2.2})
+    with pytest.raises(comparison.DisagreementError, match=r"2\.0003 with ondo and 2 with trl_best, in float32"):
+        check({"ondo": 2.0003}, {"ondo": 2.0})
+    with pytest.raises(comparison.DisagreementError, match=r"2\.0003 with ondo and 2 with trl_stock, in float32"):
+        check({"ondo": 2.0003, "trl_best": 2.0003}, {"ondo": 2.0})
+
+
+def test_a_margin_is_compared_in_float32_alone():
+    assert comparison._slack("rewards/margins", 0.04, True) == 1e-4
+    assert comparison._slack("rewards/margins", 0.04, False) == float("inf")
+    assert comparison._slack("logps/chosen", -170.0, False) == pytest.approx(1.7)
+    assert comparison._slack("logps/chosen", -170.0, True) == pytest.approx(0.017)
 
 
 def test_bad_arguments_are_named(tmp_path):

@@ -80,8 +80,9 @@ def test_masks_are_remembered_but_not_for_ever():
 def test_answers_held_to_a_figure_beside_free_ones(cut):
     tokenizer = tiny_tokenizer()
     merged = merged_copy(spread(tiny_model(len(tokenizer))))
-    if cut:
-        cut_vocabulary(merged, task_words(tokenizer, ()))
+    if cut:  # to few words, so that one in six is a digit
+        digits = tokenizer.convert_tokens_to_ids(list("0123456789"))
+        cut_vocabulary(merged, [*digits, *task_words(tokenizer, ())[100:150]])
     stream = Stream(merged, prefix_of(tokenizer), stops=(), max_new_tokens=150, rows=32, seed=0, tokenizer=tokenizer)
     held = [
         Wanted(prompt_ids(tokenizer, reading), heat, str(abs(reading.delta)))
@@ -94,10 +95,13 @@ def test_answers_held_to_a_figure_beside_free_ones(cut):
     def numbers(wanted):
         return re.findall("[0-9]+", tokenizer.decode(wanted.tokens, skip_special_tokens=True))
 
-    written = [(number, each.figure) for each in held for number in numbers(each)]
-    assert len(written) > 2, "the answers must hold figures at all"
-    assert all(figure.startswith(number) for number, figure in written)
-    assert sum(number == figure for number, figure in written) > len(written) / 2  # the rest were cut off
+    written = [number for each in held for number in numbers(each)]
+    assert len(written) > (100 if cut else 2), "the answers must hold figures at all"
+    for each in held:
+        found = numbers(each)
+        if found and tokenizer.decode(each.tokens, skip_special_tokens=True).endswith(found[-1]):  # cut off in it
+            assert each.figure.startswith(found.pop())
+        assert set(found) <= {each.figure}
     others = [number for each in free for number in numbers(each)]
     assert len(set(others)) > 5
 

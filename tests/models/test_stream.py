@@ -37,6 +37,14 @@ def model(tokenizer):
     return spread(tiny_model(len(tokenizer)))
 
 
+def set_window(model, window):
+    """A sliding window of so many positions in the layers that have one."""
+    model.config.sliding_window = window
+    for layer in model.model.layers:
+        if layer.self_attn.sliding_window is not None:
+            layer.self_attn.sliding_window = window
+
+
 def prefix_of(tokenizer):
     one, other = (prompt_ids(tokenizer, reading) for reading in (Reading(1, 1), Reading(-5, 30)))
     return one[: next(index for index, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1])]
@@ -83,10 +91,7 @@ def test_greedy_answers_do_not_depend_on_who_joins_when(model, tokenizer, rows, 
 
 @pytest.mark.parametrize("window", [5, 70, 75])
 def test_with_a_sliding_window_shorter_than_the_prompt(model, tokenizer, window):
-    model.config.sliding_window = window
-    for layer in model.model.layers:
-        if layer.self_attn.sliding_window is not None:
-            layer.self_attn.sliding_window = window
+    set_window(model, window)
     wanted = wanted_of(tokenizer)
     run(stream_of(model, tokenizer, 4), wanted, 2)
     assert texts(tokenizer, wanted) == expected_of(model, tokenizer)
@@ -94,10 +99,7 @@ def test_with_a_sliding_window_shorter_than_the_prompt(model, tokenizer, window)
 
 @pytest.mark.parametrize("window", [5, 75, 512])
 def test_the_lean_body_gives_the_models_own_answers(model, tokenizer, window):
-    model.config.sliding_window = window
-    for layer in model.model.layers:
-        if layer.self_attn.sliding_window is not None:
-            layer.self_attn.sliding_window = window
+    set_window(model, window)
     with torch.no_grad():  # norms that are not all one
         for name, parameter in model.named_parameters():
             if "norm" in name:

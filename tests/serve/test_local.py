@@ -1,6 +1,7 @@
 """The local engine on ``tiny-random``: requests share a batch, come and go, and get what they would get alone."""
 
 import asyncio
+import os
 import threading
 
 import pytest
@@ -81,6 +82,20 @@ def test_several_answers_of_one_request(engine_of):
     assert (len(greedy), len(set(greedy))) == (3, 1)
     assert len(sampled) == 6
     assert len(set(sampled)) > 3
+
+
+def test_few_kernels_are_kept_unless_the_environment_says_otherwise(monkeypatch):
+    """Set before anything is computed: with 1,024 kernels for past shapes each, memory grows by hundreds of MB."""
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "")  # so that it is put back
+    monkeypatch.delenv("LRU_CACHE_CAPACITY")
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "7")
+
+    def choose(settings):
+        kept = os.environ["LRU_CACHE_CAPACITY"], os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]
+        raise RunError(" ".join(kept))
+
+    with pytest.raises(RunError, match=r"^64 7$"):
+        local_engine(Settings(), choose)
 
 
 def test_held_answers_go_to_the_batch_with_their_figure(slow):
