@@ -5,8 +5,8 @@ Usage::
     python bench/training.py [--cases sft,dpo-1,dpo-4,dpo-8] [--pairs 5] [--json FILE] [--chart FILE] [--model NAME]
 
 ``dpo-K`` has K rejected notices a prompt. Before anything is timed the systems' losses on the same rows are compared,
-exactly in float32 and as they are timed. Takes ten to twenty minutes a case on 2 cores; ``--pairs 1 --cases dpo-4`` is a
-quick look.
+exactly in float32 and as they are timed. Takes ten to twenty minutes a case on 2 cores; ``--pairs 1 --cases dpo-4`` is
+a quick look.
 """
 
 if __name__ == "__main__":  # the processes of bench/worker.py read this file too, with the path already set
