@@ -87,12 +87,12 @@ def open_batch(chosen: Chosen, prompt: "PromptWriter", *, max_new_tokens: int, r
     try:
         return Stream(
             merged,
+            chosen.tokenizer,
             prompt.prefix,
             stops=stops,
             max_new_tokens=max_new_tokens,
             rows=rows,
             body=body,
-            tokenizer=chosen.tokenizer,
         )
     except CannotDecodeError as error:
         print(f"ondo: this model decodes through transformers.generate, which is slower: {error}", file=sys.stderr)

@@ -89,13 +89,13 @@ class Stream(Decoder):
 
     Args:
         model: a transformers causal language model that is the caller's own to change, in evaluation mode.
+        tokenizer: its tokenizer, for answers that ask for one figure.
         prefix: tokens that every prompt begins with, at least one.
         stops: tokens that end an answer.
         max_new_tokens: after so many an answer is cut off.
         rows: answers at work at once.
         seed: of the sampling; None takes another one every time.
         body: computes the passes in place of the model's own layers.
-        tokenizer: reads the words of answers that ask for one figure; without it none may.
 
     Raises:
         models.decode.CannotDecodeError: keys in slots cannot follow how this model mixes tokens.
@@ -104,6 +104,7 @@ class Stream(Decoder):
     def __init__(
         self,
         model: Any,
+        tokenizer: Any,
         prefix: Sequence[int],
         *,
         stops: Sequence[int],
@@ -111,13 +112,12 @@ class Stream(Decoder):
         rows: int,
         seed: int | None = None,
         body: LeanBody | None = None,
-        tokenizer: Any = None,
     ) -> None:
         self._lean: LeanBody | None = None  # the check of the model itself goes through its own layers
         super().__init__(model)
         self._lean = body
         words = range(len(self.head.weight)) if self._words is None else self._words.tolist()
-        self._figures = None if tokenizer is None else Figures(tokenizer, words)
+        self._figures = Figures(tokenizer, words)
         self._prefix, self._stops, self._max_new_tokens, self._rows = list(prefix), set(stops), max_new_tokens, rows
         self._generator = torch.Generator()
         if seed is None:
@@ -191,22 +191,18 @@ class Stream(Decoder):
     def _choose(self, every: Sequence[Wanted], hidden: torch.Tensor) -> list[int]:
         heat = torch.tensor([wanted.temperature for wanted in every])
         hot = heat > 0
-        held = [row for row, wanted in enumerate(every) if wanted.figure is not None]
+        held = {row: wanted.figure for row, wanted in enumerate(every) if wanted.figure is not None}
         if not hot.any() and not held:
             return [int(word) for word in self.head.best(hidden)]
         logits = self.head.logits(hidden)
-        for row in held:
-            logits[row].masked_fill_(~self._may_follow(every[row]).to(logits.device), float("-inf"))
+        for row, figure in held.items():
+            mask = self._figures.mask(figure, every[row].tokens).to(logits.device)
+            logits[row].masked_fill_(~mask, float("-inf"))
         chosen = logits.argmax(1).cpu()
         if hot.any():
             weights = (logits[hot.to(logits.device)] / heat[hot, None].to(logits.device)).softmax(1)
             chosen[hot] = torch.multinomial(weights.cpu(), 1, generator=self._generator)[:, 0]
         return [int(word) for word in chosen]
-
-    def _may_follow(self, wanted: Wanted) -> torch.Tensor:
-        if self._figures is None or wanted.figure is None:
-            raise ValueError("a stream without a tokenizer cannot hold an answer to a figure")
-        return self._figures.mask(wanted.figure, wanted.tokens)
 
     def _done(self, wanted: Wanted) -> bool:
         return wanted.finished or len(wanted.tokens) >= self._max_new_tokens

@@ -12,7 +12,7 @@ from models.merge import merged_copy
 from models.template import prompt_ids
 from models.tiny import tiny_model, tiny_tokenizer
 from models.vocabulary import cut_vocabulary, task_words
-from tests.models.test_stream import READINGS, prefix_of, run, spread, stream_of
+from tests.models.test_stream import READINGS, prefix_of, run, spread
 
 WORDS = ["<eos>", "도", "1", "5", "15", " 1", "5도", "1도 5", "51", " ", "٣"]
 
@@ -83,7 +83,7 @@ def test_answers_held_to_a_figure_beside_free_ones(cut):
     if cut:  # to few words, so that one in six is a digit
         digits = tokenizer.convert_tokens_to_ids(list("0123456789"))
         cut_vocabulary(merged, [*digits, *task_words(tokenizer, ())[100:150]])
-    stream = Stream(merged, prefix_of(tokenizer), stops=(), max_new_tokens=150, rows=32, seed=0, tokenizer=tokenizer)
+    stream = Stream(merged, tokenizer, prefix_of(tokenizer), stops=(), max_new_tokens=150, rows=32, seed=0)
     held = [
         Wanted(prompt_ids(tokenizer, reading), heat, str(abs(reading.delta)))
         for reading in READINGS
@@ -104,10 +104,3 @@ def test_answers_held_to_a_figure_beside_free_ones(cut):
         assert set(found) <= {each.figure}
     others = [number for each in free for number in numbers(each)]
     assert len(set(others)) > 5
-
-
-def test_without_a_tokenizer_nothing_can_be_held():
-    tokenizer = tiny_tokenizer()
-    stream = stream_of(spread(tiny_model(len(tokenizer))), tokenizer, 2)
-    with pytest.raises(ValueError, match="without a tokenizer"):
-        stream.advance([Wanted(prompt_ids(tokenizer, READINGS[0]), 0.0, "5")])

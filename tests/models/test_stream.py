@@ -53,7 +53,7 @@ def prefix_of(tokenizer):
 def stream_of(model, tokenizer, rows, seed=0, length=LENGTH):
     merged = merged_copy(model)
     stops = stop_ids(merged, tokenizer)
-    return Stream(merged, prefix_of(tokenizer), stops=stops, max_new_tokens=length, rows=rows, seed=seed)
+    return Stream(merged, tokenizer, prefix_of(tokenizer), stops=stops, max_new_tokens=length, rows=rows, seed=seed)
 
 
 def run(stream, wanted, together):
@@ -108,6 +108,7 @@ def test_the_lean_body_gives_the_models_own_answers(model, tokenizer, window):
     assert can_be_lean(merged)
     stream = Stream(
         merged,
+        tokenizer,
         prefix_of(tokenizer),
         stops=stop_ids(merged, tokenizer),
         max_new_tokens=LENGTH,
