@@ -267,7 +267,8 @@ class Bars:
     def begin(self, number: int, title: str) -> None:
         """Name the step that begins."""
         self._bars.update(self._all, completed=number - 1, description=f"quickstart {number}/{self._steps}: {title}")
-        self._bars.reset(self._one, total=None, description=title)
+        self._bars.remove_task(self._one)  # a task that is reset keeps its total
+        self._one = self._bars.add_task(title, total=None)
         if not self._bars.console.is_terminal:
             print(f"[{number}/{self._steps}] {title}", file=sys.stderr, flush=True)
 
