@@ -12,6 +12,7 @@ log-sum-exp minus h . sum_v p_v W_v, and the mean logit is h . mean(W), so the m
 A head that is itself trained needs p a second time; its gradient recomputes the blocks in the backward pass.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -19,6 +20,7 @@ import torch
 # Rows and vocabulary columns a block: 8 MiB of float32 logits, which stay in a last-level cache of 32 MiB.
 ROWS = 256
 COLUMNS = 8192
+_LOG2_E = math.log2(math.e)
 
 
 class LabelScores(NamedTuple):
@@ -75,17 +77,39 @@ class _Block(NamedTuple):
     weight: torch.Tensor
 
 
-def _tile(
-    hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, first: int, softcap: float | None
-) -> _Block:
-    rows = weight[first : first + COLUMNS].to(hidden.dtype)
-    logits = torch.mm(hidden, rows.t()).float()
-    if bias is not None:
-        logits += bias[first : first + COLUMNS].float()
-    if softcap is None:
-        return _Block(logits, None, rows)
-    tanh = logits.div_(softcap).tanh_()
-    return _Block(tanh * softcap, 1 - tanh * tanh, rows)
+class _Tiles:
+    """Memory of one tile, used again for the next: fresh blocks of this size are zeroed by the system page by page."""
+
+    def __init__(self, like: torch.Tensor) -> None:
+        size = min(len(like), ROWS) * COLUMNS
+        self._products = like.new_empty(size)
+        self._logits = like.new_empty(size, dtype=torch.float32)
+        self._powers = like.new_empty(size, dtype=torch.float32)
+
+    def tile(
+        self, hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, first: int, softcap: float | None
+    ) -> _Block:
+        """The tile of all ``hidden`` and the head's rows from ``first`` on; valid until the next one."""
+        rows = weight[first : first + COLUMNS].to(hidden.dtype)
+        shape = (len(hidden), len(rows))
+        products = _part(self._products, shape)
+        torch.mm(hidden, rows.t(), out=products)
+        logits = _part(self._logits, shape).copy_(products)
+        if bias is not None:
+            logits += bias[first : first + COLUMNS].float()
+        if softcap is None:
+            return _Block(logits, None, rows)
+        tanh = logits.div_(softcap).tanh_()
+        slope = 1 - tanh * tanh
+        return _Block(tanh.mul_(softcap), slope, rows)
+
+    def powers(self, logits: torch.Tensor) -> torch.Tensor:
+        """e to the ``logits``, by way of 2: the faster of the two; valid until the next tile."""
+        return torch.mul(logits, _LOG2_E, out=_part(self._powers, logits.shape)).exp2_()
+
+
+def _part(memory: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    return memory[: math.prod(shape)].view(shape)
 
 
 class _Scores(torch.autograd.Function):
@@ -103,10 +127,15 @@ class _Scores(torch.autograd.Function):
     ) -> tuple[torch.Tensor | None, ...]:
         wants_hidden = ctx.needs_input_grad[0]
         wants_head = ctx.needs_input_grad[1] or (bias is not None and ctx.needs_input_grad[2])
-        pieces = [
-            _score_rows(part, weight, bias, targets, softcap, drop, with_slope=wants_hidden)
+        tiles = _Tiles(hidden)
+        parts = [
+            _Rows(part, targets, with_slope=wants_hidden)
             for part, targets in zip(hidden.split(ROWS), labels.split(ROWS), strict=True)
         ]
+        for first in range(0, len(weight), COLUMNS):  # the head's rows are fetched once for all parts
+            for part in parts:
+                part.add(first, tiles.tile(part.hidden, weight, bias, first, softcap), tiles, drop)
+        pieces = [part.finish(weight) for part in parts]
         log_probs, entropy, squares, means, top1, normaliser, slopes = (
             torch.cat(column) if column[0] is not None else None for column in zip(*pieces, strict=True)
         )
@@ -126,12 +155,13 @@ class _Scores(torch.autograd.Function):
             return grad_hidden, None, None, None, None, None
         grad_weight = torch.zeros(weight.shape, dtype=torch.float32, device=weight.device)
         grad_bias = None if bias is None else torch.zeros(bias.shape, dtype=torch.float32, device=bias.device)
+        tiles = _Tiles(hidden)
         for start in range(0, len(hidden), ROWS):
             part, stop = hidden[start : start + ROWS], start + ROWS
             factor, targets, top = grad[start:stop].unsqueeze(1), labels[start:stop], normaliser[start:stop]
             for first in range(0, len(weight), COLUMNS):
-                block = _tile(part, weight, bias, first, ctx.softcap)
-                pull = -(block.logits - top.unsqueeze(1)).exp_()
+                block = tiles.tile(part, weight, bias, first, ctx.softcap)
+                pull = -tiles.powers(block.logits.sub_(top.unsqueeze(1)))
                 inside, local = _inside(targets, first, pull.shape[1])
                 pull[inside, local] += 1
                 pull = pull * factor if block.slope is None else pull * factor * block.slope
@@ -154,55 +184,55 @@ def _inside(labels: torch.Tensor, first: int, width: int) -> tuple[torch.Tensor,
     return inside, labels[inside] - first
 
 
-def _score_rows(
-    hidden: torch.Tensor,
-    weight: torch.Tensor,
-    bias: torch.Tensor | None,
-    labels: torch.Tensor,
-    softcap: float | None,
-    drop: float,
-    *,
-    with_slope: bool,
-) -> tuple[torch.Tensor | None, ...]:
-    size, device = len(labels), hidden.device
-    top = torch.full((size,), float("-inf"), device=device)
-    before_label, label_logit = top.clone(), torch.zeros_like(top)
-    total, weighted, squares, plain = (torch.zeros_like(top) for _ in range(4))
-    mixed = torch.zeros(hidden.shape, dtype=torch.float32, device=device) if with_slope else None
-    label_slope = torch.ones_like(top)
-    for first in range(0, len(weight), COLUMNS):
-        block = _tile(hidden, weight, bias, first, softcap)
-        logits = block.logits
-        inside, local = _inside(labels, first, logits.shape[1])
+class _Rows:
+    """What is known of up to ``ROWS`` labels after some tiles; sums are relative to the largest logit so far."""
+
+    def __init__(self, hidden: torch.Tensor, labels: torch.Tensor, *, with_slope: bool) -> None:
+        device = hidden.device
+        self.hidden, self._labels = hidden, labels
+        self._top = torch.full(labels.shape, float("-inf"), device=device)
+        self._before_label, self._label_logit = self._top.clone(), torch.zeros_like(self._top)
+        self._label_slope = torch.ones_like(self._top)
+        self._total, self._weighted, self._squares, self._plain = (torch.zeros_like(self._top) for _ in range(4))
+        self._mixed = torch.zeros(hidden.shape, dtype=torch.float32, device=device) if with_slope else None
+
+    def add(self, first: int, block: _Block, tiles: _Tiles, drop: float) -> None:
+        """Take in the tile of the head's rows from ``first`` on; its logits are overwritten."""
+        logits, top = block.logits, self._top
+        inside, local = _inside(self._labels, first, logits.shape[1])
         if len(inside):
-            label_logit[inside] = logits[inside, local]
-            earlier = torch.arange(logits.shape[1], device=device) < local.unsqueeze(1)
+            self._label_logit[inside] = logits[inside, local]
+            earlier = torch.arange(logits.shape[1], device=logits.device) < local.unsqueeze(1)
             peak = logits[inside].masked_fill_(~earlier, float("-inf")).amax(1)
-            before_label[inside] = torch.maximum(top[inside], peak)
+            self._before_label[inside] = torch.maximum(top[inside], peak)
             if block.slope is not None:
-                label_slope[inside] = block.slope[inside, local]
-        plain += logits.sum(1)
-        raised = torch.maximum(top, logits.amax(1))
-        fade = (top - raised).exp_()
-        top = raised
+                self._label_slope[inside] = block.slope[inside, local]
+        self._plain += logits.sum(1)
+        self._top = torch.maximum(top, logits.amax(1))
+        fade = (top - self._top).exp_()
         # sums of e^(x - top) and of (x - top) e^(x - top), with x the logit
-        weighted = fade * (weighted + torch.where(total > 0, total * torch.log(fade), 0))
-        shifted = logits.sub_(top.unsqueeze(1))
-        powers = shifted.exp()
-        weighted += torch.linalg.vecdot(shifted, powers)
-        total = fade * total + powers.sum(1)
-        squares = fade * fade * squares + torch.linalg.vecdot(powers, powers)
-        if mixed is not None:
-            _add_mixture(mixed, fade, powers if block.slope is None else powers * block.slope, block.weight, drop)
-    normaliser = top + total.log()
-    entropy = total.log() - weighted / total
-    log_squares = squares.log() - 2 * total.log()
-    is_top1 = (label_logit >= top) & (label_logit > before_label)
-    slope = None
-    if mixed is not None:
-        slope = weight[labels].float() * label_slope.unsqueeze(1) - mixed / total.unsqueeze(1)
-        slope = slope.to(hidden.dtype)
-    return label_logit - normaliser, entropy, log_squares, plain / len(weight), is_top1, normaliser, slope
+        self._weighted += torch.where(self._total > 0, self._total * torch.log(fade), 0)
+        shifted = logits.sub_(self._top.unsqueeze(1))
+        powers = tiles.powers(shifted)
+        self._weighted = fade * self._weighted + shifted.mul_(powers).sum(1)
+        self._total = fade * self._total + powers.sum(1)
+        self._squares = fade * fade * self._squares + torch.mul(powers, powers, out=logits).sum(1)
+        if self._mixed is not None:
+            pull = powers if block.slope is None else powers * block.slope
+            _add_mixture(self._mixed, fade, pull, block.weight, drop)
+
+    def finish(self, weight: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """After all tiles of ``weight``: :class:`LabelScores`, the normaliser and the log-prob's slope by ``hidden``."""
+        normaliser = self._top + self._total.log()
+        entropy = self._total.log() - self._weighted / self._total
+        log_squares = self._squares.log() - 2 * self._total.log()
+        is_top1 = (self._label_logit >= self._top) & (self._label_logit > self._before_label)
+        slope = None
+        if self._mixed is not None:
+            label = weight[self._labels].float() * self._label_slope.unsqueeze(1)
+            slope = (label - self._mixed / self._total.unsqueeze(1)).to(self.hidden.dtype)
+        log_probs, mean = self._label_logit - normaliser, self._plain / len(weight)
+        return log_probs, entropy, log_squares, mean, is_top1, normaliser, slope
 
 
 def _add_mixture(
