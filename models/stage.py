@@ -21,6 +21,7 @@ from data.prompts import prompt_hash
 from models.adapter import save_adapter
 from models.arguments import RunArguments
 from models.load import Loaded
+from models.memory import keep_freed
 from models.processes import broadcast, is_main, wait_for_all
 from models.progress import ShortProgress
 from models.recipe import recipe_text, resolved
@@ -93,6 +94,7 @@ def fit(
         ValueError: ``WANDB_MODE`` is no mode.
     """
     check_mode(os.environ)
+    keep_freed()
     run = Run(Path(broadcast(lambda: str(_open(stage, loaded).path))))
     tracking, began = Tracking("disabled", "another process tracks"), bool(stage.run.resume)
     try:
