@@ -222,7 +222,7 @@ class _Rows:
             _add_mixture(self._mixed, fade, pull, block.weight, drop)
 
     def finish(self, weight: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """:class:`LabelScores` after all tiles of ``weight``, the normaliser, and the log-prob's slope by ``hidden``."""
+        """After all tiles: the fields of :class:`LabelScores`, the normaliser, the log-prob's slope by ``hidden``."""
         normaliser = self._top + self._total.log()
         entropy = self._total.log() - self._weighted / self._total
         log_squares = self._squares.log() - 2 * self._total.log()
