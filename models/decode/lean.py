@@ -1,10 +1,12 @@
 """Gemma 3's layers for decoding on a CPU, in fewer and larger steps than its own modules take.
 
 A step of a few rows is short, so what counts beside reading the weights is how many operations there are: queries, keys
-and values come out of one product, gate and up out of one, rotations out of a table, and weights lie packed for the
-processor (oneDNN). The numbers are those of the model's own pass up to rounding; the tests hold that in float32.
+and values come out of one product, gate and up out of one, rotations out of a table, weights lie packed for the
+processor (oneDNN), and a norm is a length and a quotient, its factors part of the next weights or of a sum. The numbers
+are those of the model's own pass up to rounding; the tests hold that in float32.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -36,17 +38,15 @@ class _Product:
 
 @dataclass(frozen=True)
 class _Layer:
-    """One layer's products, and its norms as factors (width,)."""
+    """One layer's products, which hold the factors of the norms before them, and the factors of the others (width,)."""
 
     kind: str
     window: int | None
     scaling: float
-    before: torch.Tensor
     qkv: _Product
     heads: torch.Tensor
     out: _Product
     mixed: torch.Tensor
-    inner: torch.Tensor
     gate_up: _Product
     down: _Product
     after: torch.Tensor
@@ -63,7 +63,12 @@ class LeanBody:
 
     def __init__(self, model: Any, dtype: torch.dtype = torch.bfloat16, positions: int = 2048) -> None:
         body, config = model.base_model, model.config
-        self._dtype, self._eps = dtype, config.rms_norm_eps
+        self._dtype = dtype
+        # |x| / sqrt(n) and the root of eps are the sides of a right triangle whose third is what a norm divides by
+        self._least = {
+            width: torch.tensor(math.sqrt(width * config.rms_norm_eps))
+            for width in (config.hidden_size, config.head_dim)
+        }
         self._query_heads, self._key_heads, self._width = (
             config.num_attention_heads,
             config.num_key_value_heads,
@@ -84,12 +89,12 @@ class LeanBody:
             for kind, (cos, sin) in self._rotations.items()
         }
         for number, layer in enumerate(self._layers):
-            mixed = self._attend(number, layer, self._norm(hidden, layer.before), rotations[layer.kind], work)
-            hidden = self._norm(mixed, layer.mixed).add_(hidden)
-            gate, up = layer.gate_up(self._norm(hidden, layer.inner)).chunk(2, -1)
+            mixed = self._attend(number, layer, self._norm(hidden), rotations[layer.kind], work)
+            hidden = torch.addcmul(hidden, self._norm(mixed), layer.mixed)
+            gate, up = layer.gate_up(self._norm(hidden)).chunk(2, -1)
             inner = functional.gelu(gate, approximate="tanh").mul_(up)
-            hidden = self._norm(layer.down(inner), layer.after).add_(hidden)
-        return self._norm(hidden, self._final)
+            hidden = torch.addcmul(hidden, self._norm(layer.down(inner)), layer.after)
+        return self._norm(hidden).mul_(self._final)
 
     def _attend(
         self,
@@ -103,7 +108,7 @@ class LeanBody:
         turned = self._query_heads + self._key_heads
         every = layer.qkv(inputs).view(rows, length, turned + self._key_heads, self._width)
         cos, sin = rotation
-        queries_keys = functional.rms_norm(every[:, :, :turned], [self._width], None, self._eps).mul_(layer.heads)
+        queries_keys = self._norm(every[:, :, :turned]).mul_(layer.heads)
         queries_keys = (queries_keys * cos).addcmul_(queries_keys.roll(self._width // 2, -1), sin)
         query, key = (
             part.transpose(1, 2).contiguous()
@@ -113,27 +118,28 @@ class LeanBody:
         mixed = work.attend(number, query, key, value, layer.scaling, layer.window)
         return layer.out(mixed.reshape(rows, length, -1))
 
-    def _norm(self, inputs: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
-        return functional.rms_norm(inputs, [inputs.shape[-1]], factor, self._eps)
+    def _norm(self, inputs: torch.Tensor) -> torch.Tensor:
+        """RMS norm (Zhang and Sennrich 2019) over sqrt(width); the root of the width is in the factors."""
+        length = torch.linalg.vector_norm(inputs, dim=-1, keepdim=True)
+        return inputs / torch.hypot(length, self._least[inputs.shape[-1]])
 
     def _layer(self, layer: Any, kind: str) -> _Layer:
         attention, mlp = layer.self_attn, layer.mlp
 
-        def joined(*modules: Any) -> _Product:
-            return _Product(torch.cat([module.weight.detach() for module in modules]).to(self._dtype))
+        def joined(*modules: Any, norm: Any = None) -> _Product:
+            weight = torch.cat([module.weight.detach() for module in modules])
+            return _Product((weight if norm is None else weight * _factor(norm)).to(self._dtype))
 
         query, key = (_factor(norm) for norm in (attention.q_norm, attention.k_norm))
         return _Layer(
             kind=kind,
             window=attention.sliding_window,
             scaling=attention.scaling,
-            before=_factor(layer.input_layernorm),
-            qkv=joined(attention.q_proj, attention.k_proj, attention.v_proj),
+            qkv=joined(attention.q_proj, attention.k_proj, attention.v_proj, norm=layer.input_layernorm),
             heads=torch.cat([query.expand(self._query_heads, -1), key.expand(self._key_heads, -1)]),
             out=joined(attention.o_proj),
             mixed=_factor(layer.post_attention_layernorm),
-            inner=_factor(layer.pre_feedforward_layernorm),
-            gate_up=joined(mlp.gate_proj, mlp.up_proj),
+            gate_up=joined(mlp.gate_proj, mlp.up_proj, norm=layer.pre_feedforward_layernorm),
             down=joined(mlp.down_proj),
             after=_factor(layer.post_feedforward_layernorm),
         )
@@ -154,9 +160,9 @@ def can_be_lean(model: Any) -> bool:
 
 
 def _factor(norm: Any) -> torch.Tensor:
-    """What a norm multiplies by: Gemma keeps it less one."""
+    """What a norm multiplies by, Gemma keeps it less one, times the root of the width."""
     factor: torch.Tensor = (1.0 + norm.weight.detach()).float()
-    return factor
+    return factor * math.sqrt(len(factor))
 
 
 def _rotation(cos: torch.Tensor, sin: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
