@@ -59,6 +59,9 @@ class Head:
         scale: factor on the logits.
         softcap: c in ``c * tanh(logits / c)``, or None.
         screened: take the screened way, or the exact one; None: whichever is faster on this machine.
+
+    Attributes:
+        plain: it is a product and nothing else.
     """
 
     def __init__(
@@ -71,12 +74,15 @@ class Head:
     ) -> None:
         self.weight, self.bias, self.scale, self.softcap = weight, bias, scale, softcap
         self._coarse: torch.Tensor | None = None
-        plain = bias is None and softcap is None and scale == 1.0
-        if screened and not plain:
+        self.plain = bias is None and softcap is None and scale == 1.0
+        if screened and not self.plain:
             raise ValueError("only a plain head (no bias, scale or soft cap) can be screened")
         if screened is None:
             screened = (
-                plain and weight.device.type == "cpu" and weight.dtype == torch.float32 and weight.numel() >= _SMALL
+                self.plain
+                and weight.device.type == "cpu"
+                and weight.dtype == torch.float32
+                and weight.numel() >= _SMALL
             )
             screened = screened and self._measure().screened
         if screened and self._coarse is None:

@@ -19,15 +19,16 @@ _ROWS = 16
 """What the packing is laid out for; other numbers of rows work too."""
 
 
-class _Product:
-    """``inputs @ weight.T`` in the precision of ``weight``, shape (out, in); takes and gives float32."""
+class Product:
+    """``inputs @ weight.T`` in the precision of ``weight``, shape (out, in), on a CPU; takes and gives float32."""
 
     def __init__(self, weight: torch.Tensor) -> None:
         self._dtype = weight.dtype
-        self._packed = weight.dtype == torch.bfloat16 and torch.backends.mkldnn.is_available()
+        self._packed = weight.dtype in (torch.bfloat16, torch.float32) and torch.backends.mkldnn.is_available()
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS) if self._packed else weight
 
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Shape (..., out), for ``inputs`` of shape (..., in)."""
         rounded = inputs.to(self._dtype)
         if self._packed:
             outputs = torch.ops.mkldnn._linear_pointwise(rounded, self._weight, None, "none", [], "")
@@ -43,12 +44,12 @@ class _Layer:
     kind: str
     window: int | None
     scaling: float
-    qkv: _Product
+    qkv: Product
     heads: torch.Tensor
-    out: _Product
+    out: Product
     mixed: torch.Tensor
-    gate_up: _Product
-    down: _Product
+    gate_up: Product
+    down: Product
     after: torch.Tensor
 
 
@@ -126,9 +127,9 @@ class LeanBody:
     def _layer(self, layer: Any, kind: str) -> _Layer:
         attention, mlp = layer.self_attn, layer.mlp
 
-        def joined(*modules: Any, norm: Any = None) -> _Product:
+        def joined(*modules: Any, norm: Any = None) -> Product:
             weight = torch.cat([module.weight.detach() for module in modules])
-            return _Product((weight if norm is None else weight * _factor(norm)).to(self._dtype))
+            return Product((weight if norm is None else weight * _factor(norm)).to(self._dtype))
 
         query, key = (_factor(norm) for norm in (attention.q_norm, attention.k_norm))
         return _Layer(

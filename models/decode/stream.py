@@ -13,8 +13,9 @@ import torch
 
 from models.decode.attention import Pass, Prefill, Slots
 from models.decode.figures import Figures
-from models.decode.lean import LeanBody
+from models.decode.lean import LeanBody, Product
 from models.decode.loop import Decoder
+from models.decode.sampling import draw
 from models.trie.layout import Trie, build_trie
 
 
@@ -116,6 +117,9 @@ class Stream(Decoder):
         self._lean: LeanBody | None = None  # the check of the model itself goes through its own layers
         super().__init__(model)
         self._lean = body
+        # a cut head is small enough to hold its weights once more, packed
+        packed = body is not None and self._words is not None and self.head.plain
+        self._logits = Product(self.head.weight) if packed else self.head.logits
         words = range(len(self.head.weight)) if self._words is None else self._words.tolist()
         self._figures = Figures(tokenizer, words)
         self._prefix, self._stops, self._max_new_tokens, self._rows = list(prefix), set(stops), max_new_tokens, rows
@@ -194,14 +198,15 @@ class Stream(Decoder):
         held = {row: wanted.figure for row, wanted in enumerate(every) if wanted.figure is not None}
         if not hot.any() and not held:
             return [int(word) for word in self.head.best(hidden)]
-        logits = self.head.logits(hidden)
+        logits = self._logits(hidden)
         for row, figure in held.items():
             mask = self._figures.mask(figure, every[row].tokens).to(logits.device)
             logits[row].masked_fill_(~mask, float("-inf"))
         chosen = logits.argmax(1).cpu()
         if hot.any():
-            weights = (logits[hot.to(logits.device)] / heat[hot, None].to(logits.device)).softmax(1)
-            chosen[hot] = torch.multinomial(weights.cpu(), 1, generator=self._generator)[:, 0]
+            numbers = torch.rand(int(hot.sum()), dtype=torch.float64, generator=self._generator)
+            where = hot.to(logits.device)
+            chosen[hot] = draw(logits[where], heat[hot, None].to(logits.device), numbers).cpu()
         return [int(word) for word in chosen]
 
     def _done(self, wanted: Wanted) -> bool:
