@@ -52,7 +52,7 @@ def score_labels(
         labels: shape (N,), each in 0..V-1.
         scale: factor on the logits.
         softcap: c in ``c * tanh(logits / c)``, or None.
-        drop: leave words out of the gradient's sum whose probability is below this at every position of a block.
+        drop: leave words out of the gradient's sum whose probability is below this at every position of a tile.
             0 keeps all.
 
     Raises:
@@ -128,11 +128,12 @@ class _Scores(torch.autograd.Function):
         wants_hidden = ctx.needs_input_grad[0]
         wants_head = ctx.needs_input_grad[1] or (bias is not None and ctx.needs_input_grad[2])
         tiles = _Tiles(hidden)
+        count = max(1, -(-len(labels) // ROWS))
         parts = [
             _Rows(part, targets, with_slope=wants_hidden)
-            for part, targets in zip(hidden.split(ROWS), labels.split(ROWS), strict=True)
+            for part, targets in zip(hidden.tensor_split(count), labels.tensor_split(count), strict=True)
         ]
-        for first in range(0, len(weight), COLUMNS):  # the head's rows are fetched once for all parts
+        for first in _order(labels, len(weight)):  # the head's rows are fetched once for all parts
             for part in parts:
                 part.add(first, tiles.tile(part.hidden, weight, bias, first, softcap), tiles, drop)
         pieces = [part.finish(weight) for part in parts]
@@ -178,6 +179,13 @@ class _Scores(torch.autograd.Function):
         )
 
 
+def _order(labels: torch.Tensor, words: int) -> list[int]:
+    """First words of the tiles, most labels first: the sooner probable words are seen, the more others are dropped."""
+    counts = torch.bincount(labels // COLUMNS, minlength=-(-words // COLUMNS))
+    first: list[int] = (counts.argsort(descending=True, stable=True) * COLUMNS).tolist()
+    return first
+
+
 def _inside(labels: torch.Tensor, first: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Which rows have their label in this block, and at which of its columns."""
     inside = ((labels >= first) & (labels < first + width)).nonzero().squeeze(1)
@@ -185,45 +193,54 @@ def _inside(labels: torch.Tensor, first: int, width: int) -> tuple[torch.Tensor,
 
 
 class _Rows:
-    """What is known of up to ``ROWS`` labels after some tiles; sums are relative to the largest logit so far."""
+    """What is known of up to ``ROWS`` labels after some tiles.
+
+    Sums are of exponentials relative to a level, the logarithm of what was summed before the last tile or that tile's
+    largest logit, whichever is larger. So no exponential of a tile is above 1 or below the word's probability.
+    """
 
     def __init__(self, hidden: torch.Tensor, labels: torch.Tensor, *, with_slope: bool) -> None:
         device = hidden.device
         self.hidden, self._labels = hidden, labels
         self._top = torch.full(labels.shape, float("-inf"), device=device)
-        self._before_label, self._label_logit = self._top.clone(), torch.zeros_like(self._top)
+        self._level, self._before_label = self._top.clone(), self._top.clone()
+        self._label_logit = torch.zeros_like(self._top)
         self._label_slope = torch.ones_like(self._top)
         self._total, self._weighted, self._squares, self._plain = (torch.zeros_like(self._top) for _ in range(4))
         self._mixed = torch.zeros(hidden.shape, dtype=torch.float32, device=device) if with_slope else None
 
     def add(self, first: int, block: _Block, tiles: _Tiles, drop: float) -> None:
         """Take in the tile of the head's rows from ``first`` on; its logits are overwritten."""
-        logits, top = block.logits, self._top
+        logits, level = block.logits, self._level
+        peak = logits.amax(1)
+        before = torch.where(self._labels >= first + logits.shape[1], peak, float("-inf"))
         inside, local = _inside(self._labels, first, logits.shape[1])
         if len(inside):
             self._label_logit[inside] = logits[inside, local]
             earlier = torch.arange(logits.shape[1], device=logits.device) < local.unsqueeze(1)
-            peak = logits[inside].masked_fill_(~earlier, float("-inf")).amax(1)
-            self._before_label[inside] = torch.maximum(top[inside], peak)
+            before[inside] = logits[inside].masked_fill_(~earlier, float("-inf")).amax(1)
             if block.slope is not None:
                 self._label_slope[inside] = block.slope[inside, local]
+        self._before_label = torch.maximum(self._before_label, before)
         self._plain += logits.sum(1)
-        self._top = torch.maximum(top, logits.amax(1))
-        fade = (top - self._top).exp_()
-        # sums of e^(x - top) and of (x - top) e^(x - top), with x the logit
-        self._weighted += torch.where(self._total > 0, self._total * torch.log(fade), 0)
-        shifted = logits.sub_(self._top.unsqueeze(1))
+        self._top = torch.maximum(self._top, peak)
+        self._level = torch.maximum(level + self._total.log(), peak)
+        rise = torch.where(self._total > 0, self._level - level, 0)
+        fade = (-rise).exp_()
+        # sums of e^(x - level) and of (x - level) e^(x - level), with x the logit
+        self._weighted -= self._total * rise
+        shifted = logits.sub_(self._level.unsqueeze(1))
         powers = tiles.powers(shifted)
         self._weighted = fade * self._weighted + shifted.mul_(powers).sum(1)
         self._total = fade * self._total + powers.sum(1)
-        self._squares = fade * fade * self._squares + torch.mul(powers, powers, out=logits).sum(1)
+        self._squares = fade * fade * self._squares + torch.linalg.vector_norm(powers, dim=1).square_()
         if self._mixed is not None:
             pull = powers if block.slope is None else powers * block.slope
             _add_mixture(self._mixed, fade, pull, block.weight, drop)
 
     def finish(self, weight: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """After all tiles: the fields of :class:`LabelScores`, the normaliser, the log-prob's slope by ``hidden``."""
-        normaliser = self._top + self._total.log()
+        normaliser = self._level + self._total.log()
         entropy = self._total.log() - self._weighted / self._total
         log_squares = self._squares.log() - 2 * self._total.log()
         is_top1 = (self._label_logit >= self._top) & (self._label_logit > self._before_label)

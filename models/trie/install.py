@@ -10,9 +10,10 @@ from models.trie.attention import NAME
 from models.trie.check import base_causal_model, check_model
 from models.trie.forward import packed_forward
 from models.trie.lora import speed_up_lora
+from models.trie.norm import speed_up_norms
 
 _MARK = "_ondo_packed"
-HALF_PRECISION_DROP = 2.0**-16
+HALF_PRECISION_DROP = 2.0**-18
 
 
 def head_scaling(config: Any) -> tuple[float, float | None]:
@@ -38,8 +39,8 @@ def install(model: Any, *, drop: float | None = None, budget: int | None = None)
     Args:
         model: changed in place.
         drop: probability below which a word is left out of the head's gradient
-            (:func:`models.trie.head.score_labels`). None: 0 for float32, 2**-16 for half precision, where it does not
-            move the gradient's distance from the float32 one (docs/trie.md).
+            (:func:`models.trie.head.score_labels`). None: 0 for float32, 2**-18 for half precision, where it hardly
+            moves the gradient's distance from the float32 one (docs/trie.md).
         budget: nodes computed at once (:func:`models.trie.forward.plan_batch`); None computes a batch whole.
 
     Raises:
@@ -48,6 +49,7 @@ def install(model: Any, *, drop: float | None = None, budget: int | None = None)
     check_model(model)
     base = base_causal_model(model)
     speed_up_lora(model)
+    speed_up_norms(model)
     if getattr(base, _MARK, False):
         return
     config = base.config.get_text_config()

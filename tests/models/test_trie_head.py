@@ -67,8 +67,10 @@ def test_gradients_equal_the_plain_softmax(softcap, trained_head):
 def test_a_tie_belongs_to_the_first_word():
     weight = torch.zeros(20, 2)
     weight[4] = weight[15] = torch.tensor([1.0, 0.0])
-    hidden = torch.tensor([[2.0, 0.0], [2.0, 0.0]])
-    assert score_labels(hidden, weight, None, torch.tensor([4, 15])).is_top1.tolist() == [True, False]
+    for labels in ([4, 15], [4, 15, 15], [4, 4, 15]):  # the tile with the most labels is computed first
+        hidden = torch.tensor([[2.0, 0.0]]).repeat(len(labels), 1)
+        found = score_labels(hidden, weight, None, torch.tensor(labels)).is_top1.tolist()
+        assert found == [label == 4 for label in labels]
 
 
 def test_large_logits_do_not_overflow():
@@ -76,6 +78,7 @@ def test_large_logits_do_not_overflow():
     scores = score_labels(hidden * 1000, weight, None, labels)
     expected = plain(hidden * 1000, weight, None).log_softmax(-1).gather(1, labels[:, None])[:, 0]
     torch.testing.assert_close(scores.log_probs.double(), expected, rtol=1e-5, atol=1e-2)
+    assert torch.isfinite(torch.stack([column for column in scores if column.is_floating_point()])).all()
 
 
 def test_dropping_improbable_words_moves_the_gradient_by_less_than_their_mass():
@@ -87,6 +90,18 @@ def test_dropping_improbable_words_moves_the_gradient_by_less_than_their_mass():
     )
     bound = 70 * 1e-4 * weight.norm(dim=1).max()
     assert 0 < (exact - cut).norm(dim=1).max() <= bound
+
+
+def test_words_are_dropped_by_what_all_tiles_so_far_say_of_them():
+    # the label's tile goes first; beside its logit of 5 the words of the other tile have p = 1 / (e^5 + 13) = 0.0062
+    weight = torch.randn(14, 3, generator=torch.Generator().manual_seed(1))
+    weight[:, 0] = 0.0
+    weight[9, 0] = 5.0
+    hidden = torch.tensor([[1.0, 0.0, 0.0]], requires_grad=True)
+    log_prob = score_labels(hidden, weight, None, torch.tensor([9]), drop=0.01).log_probs
+    (slope,) = torch.autograd.grad(log_prob.sum(), hidden)
+    p = torch.softmax(weight[:, 0], 0)
+    torch.testing.assert_close(slope[0], weight[9] - p[9] * weight[9], rtol=1e-5, atol=1e-6)
 
 
 def test_bfloat16_is_as_near_as_its_rounding():
