@@ -23,7 +23,8 @@ class _RmsNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, factor: torch.Tensor, eps: float) -> torch.Tensor:
-        order = sorted(range(x.ndim - 1), key=lambda axis: -x.stride(axis))
+        strides = x.stride()
+        order = sorted(range(x.ndim - 1), key=lambda axis: -strides[axis])
         lying = x.permute(*order, -1)
         wide = lying.reshape(-1, x.shape[-1]).to(torch.float32, copy=True)
         length = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
