@@ -124,7 +124,7 @@ def draw(found: dict[str, Any], path: Path) -> None:
     bars.set_xticks(range(len(cases)), [case["name"] for case in cases])
     bars.set_yscale("log")
     bars.set_ylabel("examples or pairs a second")
-    bars.legend(frameon=False)
+    bars.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
     for case in cases:
         lines.plot(list(map(int, case["growth"])), list(case["growth"].values()), marker="o", label=case["name"])
     lines.set_xscale("log", base=2)
