@@ -6,7 +6,7 @@ from peft import LoraConfig, get_peft_model
 
 from models.trie import lora
 from models.trie.lora import speed_up_lora
-from tests.models.trie_cases import assert_gradients_close, gradients
+from tests.models.trie_cases import assert_gradients_close, count_calls, gradients
 
 
 class Body(torch.nn.Module):
@@ -37,10 +37,7 @@ def pair(bias=True, dtype=torch.float32, **options):
 @pytest.fixture
 def calls(monkeypatch):
     """How often the one operation ran."""
-    seen = []
-    original = lora._LoraLinear.apply
-    monkeypatch.setattr(lora._LoraLinear, "apply", lambda *args: seen.append(1) or original(*args))
-    return seen
+    return count_calls(monkeypatch, lora._LoraLinear)
 
 
 @pytest.mark.parametrize("bias", [True, False])

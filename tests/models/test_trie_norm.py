@@ -9,7 +9,7 @@ from transformers.models.qwen3.modeling_qwen3 import Qwen3RMSNorm
 
 from models.trie import install, norm
 from models.trie.norm import speed_up_norms
-from tests.models.trie_cases import tiny
+from tests.models.trie_cases import count_calls, tiny
 
 WIDTH = 6
 SHIFTS = {Gemma3RMSNorm: 1.0, LlamaRMSNorm: 0.0, Qwen3RMSNorm: 0.0}
@@ -18,10 +18,7 @@ SHIFTS = {Gemma3RMSNorm: 1.0, LlamaRMSNorm: 0.0, Qwen3RMSNorm: 0.0}
 @pytest.fixture
 def calls(monkeypatch):
     """How often the one operation ran."""
-    seen = []
-    original = norm._RmsNorm.apply
-    monkeypatch.setattr(norm._RmsNorm, "apply", lambda *args: seen.append(1) or original(*args))
-    return seen
+    return count_calls(monkeypatch, norm._RmsNorm)
 
 
 def make(kind, dtype=torch.float32):

@@ -57,6 +57,14 @@ BATCHES = {
 }
 
 
+def count_calls(monkeypatch: Any, operation: Any) -> list[int]:
+    """A list that gets an entry for every run of an autograd function."""
+    seen: list[int] = []
+    original = operation.apply
+    monkeypatch.setattr(operation, "apply", lambda *args: seen.append(1) or original(*args))
+    return seen
+
+
 def tiny(family: str, *, lora: bool = True) -> Any:
     """A random model of the family; with ``lora`` a PEFT model whose adapters do something."""
     torch.manual_seed(7)
