@@ -2,9 +2,9 @@
 
 * ``trl_stock``: TRL as it comes: float32 weights under bfloat16 autocast, activation checkpointing, batch of 8, and for
   DPO a reference pass in every step.
-* ``trl_best``: bfloat16 weights, no checkpointing, reference computed before, the fastest batch (and for SFT TRL's own
-  packing, if it is faster) as found on this machine, and freed memory kept for the next batch, as ondo's stages do: by
-  default half of TRL's time goes into fresh memory for its logits.
+* ``trl_best``: bfloat16 weights (float32 where the machine is much faster), no checkpointing, reference computed
+  before, the fastest batch (and for SFT TRL's own packing, if it is faster) as found on this machine, and freed memory
+  kept for the next batch, as ondo's stages do: by default half of TRL's time goes into fresh memory for its logits.
 * ``ondo``: the same trainers behind ``pack_trainer``, reference computed before, freed memory kept.
 
 A run is one optimiser step over the rows it is given, in micro-batches of the system's size, timed from the start of
@@ -29,6 +29,7 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from bench.cases import Case
 from bench.work import plan_rows, rows_and_labels, training_flops
+from models.dtype import usual_dtype
 from models.load import ModelSpec, load_base
 from models.lora import LoraArguments
 from models.memory import keep_freed
@@ -89,7 +90,7 @@ def build_trainer(settings: Settings, case: Case, model_name: str, rows: Any, fo
     ``exact``: in float32, without autocast or checkpointing, whatever the system.
     """
     stock = settings.system == "trl_stock" and not exact
-    loaded = load_base(ModelSpec(model_name, dtype="float32" if stock or exact else "bfloat16"))
+    loaded = load_base(ModelSpec(model_name, dtype="float32" if stock or exact else usual_dtype()))
     torch.manual_seed(0)
     model = get_peft_model(loaded.model, LoraArguments().peft_config())
     per_step = max(1, -(-len(rows) // settings.batch))

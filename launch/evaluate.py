@@ -38,7 +38,8 @@ from eval.summary import Summary, summarize
 from eval.track import track_evaluation
 from models.adapter import load_adapter
 from models.arguments import TrackingMode
-from models.load import DtypeName, ModelSpec, load_base, placed, run_spec
+from models.dtype import DtypeName
+from models.load import ModelSpec, load_base, placed, run_spec
 from models.quantize import Quantization
 from models.runs import open_run
 from models.script import run_script

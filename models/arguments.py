@@ -7,8 +7,9 @@ from typing import Literal
 
 import torch
 
+from models.dtype import DtypeName, usual_dtype
 from models.embedded import EMBEDDED_NAME
-from models.load import DtypeName, ModelSpec
+from models.load import ModelSpec
 from models.quantize import Quantization
 from models.vocabulary import Vocabulary
 
@@ -48,7 +49,7 @@ class TrainerDefaults:
         default=True,
         metadata={"help": "Write and judge validation notices at every evaluation, and choose the best checkpoint."},
     )
-    bf16: bool | None = field(default=False, metadata={"help": "Autocast; the frozen weights are bfloat16 without it."})
+    bf16: bool | None = field(default=False, metadata={"help": "Autocast; see dtype for the frozen weights."})
     gradient_checkpointing: bool = field(default=False, metadata={"help": "Trade time for memory."})
     dataloader_pin_memory: bool = field(default=torch.cuda.is_available())
     save_total_limit: int | None = field(default=2, metadata={"help": "Checkpoints kept: the newest and the best."})
@@ -93,12 +94,20 @@ class ModelArguments:
     quantization: Quantization = field(
         default="none", metadata={"help": "4bit (NF4) or 8bit through bitsandbytes, for large models on a GPU."}
     )
-    dtype: DtypeName = field(
-        default="bfloat16", metadata={"help": "Of the frozen weights; adapters are always trained in float32."}
+    dtype: DtypeName | None = field(
+        default=None,
+        metadata={
+            "help": "Of the frozen weights; adapters are always trained in float32. Without it bfloat16, or float32 "
+            "on a CPU whose bfloat16 products are slow (timed at the start)."
+        },
     )
+
+    def __post_init__(self) -> None:
+        self.dtype = self.dtype or usual_dtype()
 
     def spec(self, trust_remote_code: bool = False) -> ModelSpec:
         """What :func:`models.load.load_base` takes."""
+        assert self.dtype is not None
         return ModelSpec(self.base_model, self.base_revision, trust_remote_code, self.quantization, self.dtype)
 
 

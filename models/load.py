@@ -8,17 +8,17 @@ import re
 from dataclasses import dataclass, replace
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
+from models.dtype import DtypeName
 from models.embedded import EMBEDDED_NAME, embedded_folder
 from models.quantize import Quantization, quantization_config
 from models.runs import Run, RunError
 from models.template import END_OF_TURN, GEMMA_TEMPLATE, START_OF_TURN, stop_token_id
 from models.tiny import TINY_NAME, tiny_model, tiny_tokenizer
 
-DtypeName = Literal["bfloat16", "float32", "auto"]
 _DTYPES: dict[DtypeName, torch.dtype] = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 

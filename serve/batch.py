@@ -10,7 +10,8 @@ import torch
 
 from data.prompts import prompt_messages
 from data.reading import Reading
-from models.decode import CannotDecodeError, LeanBody, Stream, Wanted, can_be_lean, use_half
+from models.decode import CannotDecodeError, Drafts, LeanBody, Stream, Wanted, can_be_lean, quickest_dtype, use_half
+from models.dtype import half_is_fast
 from models.generate import Plan, stock_rows, stop_ids
 from models.merge import merged_copy
 from models.template import prompt_ids
@@ -74,15 +75,15 @@ def open_batch(chosen: Chosen, prompt: "PromptWriter", *, max_new_tokens: int, r
     """Merge the adapter and make the model ready.
 
     A whole head is cut to the words a notice may be written with (:mod:`models.vocabulary`): what is cut away could
-    only stand in answers that fail. On a CPU the layers work in half precision (:mod:`models.decode.half`),
-    Gemma 3's also in fewer steps (:mod:`models.decode.lean`).
+    only stand in answers that fail. On a CPU the layers work in the precision that it is fastest at, Gemma 3's also in
+    fewer steps (:mod:`models.decode.lean`).
     """
     merged = merged_copy(chosen.model)
     stops = stop_ids(merged, chosen.tokenizer)
     if kept_words(merged) is None:
         cut_vocabulary(merged, {*task_words(chosen.tokenizer, ()), *stops})
-    body = LeanBody(merged) if can_be_lean(merged) else None
-    if body is None and merged.dtype == torch.float32 and merged.device.type == "cpu":
+    body = LeanBody(merged, quickest_dtype()) if can_be_lean(merged) else None
+    if body is None and merged.dtype == torch.float32 and merged.device.type == "cpu" and half_is_fast():
         use_half(merged)
     try:
         return Stream(
@@ -93,6 +94,7 @@ def open_batch(chosen: Chosen, prompt: "PromptWriter", *, max_new_tokens: int, r
             max_new_tokens=max_new_tokens,
             rows=rows,
             body=body,
+            drafts=Drafts(),
         )
     except CannotDecodeError as error:
         print(f"ondo: this model decodes through transformers.generate, which is slower: {error}", file=sys.stderr)

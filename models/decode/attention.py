@@ -1,4 +1,4 @@
-"""Attention while decoding: prompts laid out as a trie first, then one token a row over keys kept in slots.
+"""Attention while decoding: prompts laid out as a trie first, then some tokens a row over keys kept in slots.
 
 A row's keys stand in two places: those of the tokens that all prompts begin with, kept once for all rows, and the row's
 own, in its slot. So the shared part costs one matrix product for the whole batch and is neither copied nor read once a
@@ -76,7 +76,7 @@ class Prefill(Pass):
 
 
 class Slots(Pass):
-    """Keys and values of the rows at work, and the pass that takes each of them one token further.
+    """Keys and values of the rows at work, and the pass that takes each of them some tokens further.
 
     Args:
         prefill: holds the shared beginning.
@@ -99,11 +99,6 @@ class Slots(Pass):
         self.lengths = torch.zeros(rows, dtype=torch.long, device=prefix.device)
         self._longest = 0
         self._masks: dict[int | None, torch.Tensor] = {}
-
-    @property
-    def positions(self) -> torch.Tensor:
-        """Position of the next token of every row at work, shape (size,)."""
-        return self._prefix + self.lengths[: self.size]
 
     @property
     def prefix(self) -> int:
@@ -139,13 +134,20 @@ class Slots(Pass):
                     kind[slot, :, :length] = kind[self.size, :, :length]
             self.lengths[slot] = length
 
-    def begin(self) -> None:
-        """Make room for the next token of every row; call it before every pass."""
-        self.lengths[: self.size] += 1
+    def begin(self, count: int = 1) -> torch.Tensor:
+        """Make room for the next ``count`` tokens of every row, before every pass; their positions (size, count)."""
+        device = self.lengths.device
+        new = self.lengths[: self.size, None] + torch.arange(count, device=device)
+        self.lengths[: self.size] += count
         self._longest = int(self.lengths[: self.size].max())
         self._make_room(self._longest)
         self._masks.clear()
-        self._new = (torch.arange(self.size, device=self.lengths.device), self.lengths[: self.size] - 1)
+        self._new = (torch.arange(self.size, device=device)[:, None], new)
+        return self._prefix + new
+
+    def forget(self, counts: torch.Tensor) -> None:
+        """Take back the last tokens of every row, so many as ``counts`` says, shape (size,)."""
+        self.lengths[: self.size] -= counts.to(self.lengths.device)
 
     def attend(
         self,
@@ -156,44 +158,45 @@ class Slots(Pass):
         scaling: float,
         window: int | None,
     ) -> torch.Tensor:
-        """Attention of one token a row to the shared beginning and to the row's own tokens, itself included."""
+        """Attention of a row's new tokens to the shared beginning and to the row's own up to themselves."""
         size, longest = self.size, self._longest
-        rows, heads, _, width = query.shape
-        if rows != size or query.shape[2] != 1:
-            raise RuntimeError(f"{size} rows at work met queries of shape {tuple(query.shape)}")
+        rows, heads, count, width = query.shape
+        every, new = self._new
+        if (rows, count) != new.shape:
+            raise RuntimeError(f"{tuple(new.shape)} tokens at work met queries of shape {tuple(query.shape)}")
         own_keys, own_values = self._own[layer]
-        every, last = self._new
-        own_keys[every, :, last] = key[:, :, 0]
-        own_values[every, :, last] = value[:, :, 0]
+        own_keys[every, :, new] = key.transpose(1, 2)
+        own_values[every, :, new] = value.transpose(1, 2)
         own_keys, own_values = own_keys[:size, :, :longest], own_values[:size, :, :longest]
         shared_keys, shared_values = self._shared[layer]
         kv_heads = key.shape[1]
-        grouped = query.view(size, kv_heads, -1, width)
-        groups = grouped.shape[2]
-        # (kv heads, rows * groups, width): every row's queries meet the shared keys in one product
-        folded = grouped.transpose(0, 1).reshape(kv_heads, size * groups, width)
+        grouped = query.reshape(size, kv_heads, -1, width)
+        queries = grouped.shape[2]
+        # (kv heads, rows * queries, width): every row's queries meet the shared keys in one product
+        folded = grouped.transpose(0, 1).reshape(kv_heads, size * queries, width)
         near = torch.matmul(grouped, own_keys.transpose(2, 3))
-        far = torch.matmul(folded, shared_keys.transpose(1, 2)).view(kv_heads, size, groups, -1).transpose(0, 1)
-        scores = torch.cat([far, near], dim=3).float().mul_(scaling).add_(self._mask(window))
+        far = torch.matmul(folded, shared_keys.transpose(1, 2)).view(kv_heads, size, queries, -1).transpose(0, 1)
+        scores = torch.cat([far, near], dim=3).float().mul_(scaling)
+        scores.view(size, heads, count, -1).add_(self._mask(window))
         weights = scores.softmax(dim=3).to(query.dtype)
         far, near = weights.split([self._prefix, longest], dim=3)
         mixed = torch.matmul(near, own_values)
-        far = far.transpose(0, 1).reshape(kv_heads, size * groups, -1)
-        mixed += torch.matmul(far, shared_values).view(kv_heads, size, groups, -1).transpose(0, 1)
-        return mixed.view(size, 1, heads, -1)
+        far = far.transpose(0, 1).reshape(kv_heads, size * queries, -1)
+        mixed += torch.matmul(far, shared_values).view(kv_heads, size, queries, -1).transpose(0, 1)
+        return mixed.view(size, heads, count, -1).transpose(1, 2)
 
     def _mask(self, window: int | None) -> torch.Tensor:
-        """Additive, shape (size, 1, 1, P + longest)."""
+        """Additive, shape (size, 1, count, P + longest)."""
         if window is not None and window >= self._prefix + self._longest:
             window = None
         if window not in self._masks:
             key = torch.arange(self._prefix + self._longest, device=self.lengths.device)
-            stop = self.positions[:, None]
-            hidden = key >= stop
+            own = self._prefix + self._new[1][:, :, None]
+            hidden = key > own
             if window is not None:
-                hidden |= key < stop - window
+                hidden |= key <= own - window
             mask = torch.zeros(hidden.shape, device=key.device).masked_fill_(hidden, float("-inf"))
-            self._masks[window] = mask[:, None, None]
+            self._masks[window] = mask[:, None]
         return self._masks[window]
 
     def _make_room(self, length: int) -> None:

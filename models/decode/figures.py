@@ -41,6 +41,14 @@ class Figures:
         self._masks.move_to_end(key)
         return self._masks[key]
 
+    def possible(self, figure: str, tokens: Sequence[int], guess: Sequence[int]) -> list[int]:
+        """The beginning of ``guess`` that may follow ``tokens``."""
+        begun = self._begun(tokens)
+        for count in range(len(guess)):
+            if not _possible(begun + "".join(self._digits.get(token, " ") for token in guess[: count + 1]), figure):
+                return list(guess[:count])
+        return list(guess)
+
     def _begun(self, tokens: Sequence[int]) -> str:
         """The digits at the end of a text."""
         begun = ""

@@ -7,34 +7,66 @@ are those of the model's own pass up to rounding; the tests hold that in float32
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 import torch
 from torch.nn import functional
 
 from models.decode.attention import Pass
+from models.dtype import half_is_fast, shortest_s
 
 _ROWS = 16
 """What the packing is laid out for; other numbers of rows work too."""
 
 
 class Product:
-    """``inputs @ weight.T`` in the precision of ``weight``, shape (out, in), on a CPU; takes and gives float32."""
+    """``inputs @ weight.T`` on a CPU, with the weight kept in some precision; takes and gives float32.
 
-    def __init__(self, weight: torch.Tensor) -> None:
-        self._dtype = weight.dtype
-        self._packed = weight.dtype in (torch.bfloat16, torch.float32) and torch.backends.mkldnn.is_available()
-        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS) if self._packed else weight
+    Args:
+        weight: shape (out, in).
+        dtype: bfloat16 halves what is read and rounds the inputs too (oneDNN); float16 halves it and rounds the weight
+            alone (FBGEMM, on x86). A weight that float16 cannot hold stays in float32.
+    """
+
+    def __init__(self, weight: torch.Tensor, dtype: torch.dtype = torch.float32) -> None:
+        if dtype == torch.float16 and weight.abs().max() > torch.finfo(torch.float16).max:
+            dtype = torch.float32
+        self._multiply: Callable[..., Any]
+        if dtype == torch.float16:
+            self._inputs, self._multiply = torch.float32, torch.ops.quantized.linear_dynamic_fp16
+            self._weight = torch.ops.quantized.linear_prepack_fp16(weight.float(), None)
+        elif torch.backends.mkldnn.is_available() and (
+            dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        ):
+            self._inputs, self._multiply = dtype, _packed
+            self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.to(dtype), _ROWS)
+        else:
+            self._inputs, self._multiply, self._weight = dtype, functional.linear, weight.to(dtype)
 
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
         """Shape (..., out), for ``inputs`` of shape (..., in)."""
-        rounded = inputs.to(self._dtype)
-        if self._packed:
-            outputs = torch.ops.mkldnn._linear_pointwise(rounded, self._weight, None, "none", [], "")
-        else:
-            outputs = functional.linear(rounded, self._weight)
-        return cast(torch.Tensor, outputs.float())
+        return cast(torch.Tensor, self._multiply(inputs.to(self._inputs), self._weight).float())
+
+
+@cache
+def quickest_dtype() -> torch.dtype:
+    """The precision in which this processor multiplies a few rows fastest; timed once in a process (up to 0.1 s)."""
+    dtypes = [torch.float32]
+    if half_is_fast():
+        dtypes.append(torch.bfloat16)
+    if torch.backends.quantized.engine in ("fbgemm", "x86"):
+        dtypes.append(torch.float16)
+    generator = torch.Generator().manual_seed(0)
+    rows, weight = (torch.randn(count, 1024, generator=generator) for count in (_ROWS, 4096))
+    products = {dtype: Product(weight, dtype) for dtype in dtypes}
+    return min(dtypes, key=lambda dtype: shortest_s(lambda: products[dtype](rows)))
+
+
+def _packed(inputs: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return cast(torch.Tensor, torch.ops.mkldnn._linear_pointwise(inputs, weight, None, "none", [], ""))
 
 
 @dataclass(frozen=True)
@@ -58,11 +90,11 @@ class LeanBody:
 
     Args:
         model: for which :func:`can_be_lean` says yes, in float32.
-        dtype: of the products: bfloat16 halves the bytes to read; everything else is float32.
+        dtype: of the products, see :class:`Product`; everything else is float32.
         positions: how many there are at most.
     """
 
-    def __init__(self, model: Any, dtype: torch.dtype = torch.bfloat16, positions: int = 2048) -> None:
+    def __init__(self, model: Any, dtype: torch.dtype, positions: int = 2048) -> None:
         body, config = model.base_model, model.config
         self._dtype = dtype
         # |x| / sqrt(n) and the root of eps are the sides of a right triangle whose third is what a norm divides by
@@ -129,7 +161,7 @@ class LeanBody:
 
         def joined(*modules: Any, norm: Any = None) -> Product:
             weight = torch.cat([module.weight.detach() for module in modules])
-            return Product((weight if norm is None else weight * _factor(norm)).to(self._dtype))
+            return Product(weight if norm is None else weight * _factor(norm), self._dtype)
 
         query, key = (_factor(norm) for norm in (attention.q_norm, attention.k_norm))
         return _Layer(

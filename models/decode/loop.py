@@ -144,7 +144,7 @@ class Decoder:
             if not working:
                 continue
             started = time.perf_counter()
-            hidden = self._step(slots, [row.tokens[-1] for row in working])
+            hidden = self._step(slots, [[row.tokens[-1]] for row in working])[:, 0]
             _append(working, self._named(choose(hidden, working)), stops)
             _share(working, started)
             for slot in reversed(range(len(working))):
@@ -168,11 +168,10 @@ class Decoder:
             raise CannotDecodeError(f"only {len(prefill.keys)} of its {self._layers} layers attend")
         return prefill, paths, hidden[torch.stack([path[-1] for path in paths])]
 
-    def _step(self, slots: Slots, tokens: list[int]) -> torch.Tensor:
-        """Hidden states behind the given last tokens of the rows at work, shape (N, H)."""
-        positions = slots.positions[:, None]
-        slots.begin()
-        return self._pass(slots, torch.tensor(tokens)[:, None], positions)[:, 0]
+    def _step(self, slots: Slots, tokens: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Hidden states behind each of L next tokens of the N rows at work, shape (N, L, H)."""
+        positions = slots.begin(len(tokens[0]))
+        return self._pass(slots, torch.tensor(tokens), positions)
 
     def _pass(self, work: Pass, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         out = self._body(

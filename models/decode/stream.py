@@ -4,19 +4,25 @@ What all prompts begin with is computed once, when the stream is made; an answer
 prompt. Answers that join together and share more than that (samples of one reading) share it here too.
 """
 
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 import torch
 
 from models.decode.attention import Pass, Prefill, Slots
+from models.decode.draft import Drafts
 from models.decode.figures import Figures
 from models.decode.lean import LeanBody, Product
 from models.decode.loop import Decoder
 from models.decode.sampling import draw
 from models.trie.layout import Trie, build_trie
+
+_GUESSES = 4
+_PLACES = 16
 
 
 @dataclass(eq=False)
@@ -36,6 +42,25 @@ class Wanted:
     figure: str | None = None
     tokens: list[int] = field(default_factory=list)
     finished: bool = False
+    numbers: list[float] = field(default_factory=list, repr=False)
+    """In [0, 1), one for the choice of each token; drawn when the answer joins, so that what it becomes does not depend
+    on what else is decoded beside it."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a token is chosen: behind an answer's tokens and some that are guessed to follow them."""
+
+    wanted: Wanted
+    guessed: Sequence[int] = ()
+
+    @property
+    def tokens(self) -> list[int]:
+        return [*self.wanted.tokens, *self.guessed]
+
+    @property
+    def number(self) -> float:
+        return self.wanted.numbers[len(self.wanted.tokens) + len(self.guessed)]
 
 
 class Joining(Prefill):
@@ -97,6 +122,7 @@ class Stream(Decoder):
         rows: answers at work at once.
         seed: of the sampling; None takes another one every time.
         body: computes the passes in place of the model's own layers.
+        drafts: guesses of what comes next, which are checked along with it; answers are the same without.
 
     Raises:
         models.decode.CannotDecodeError: keys in slots cannot follow how this model mixes tokens.
@@ -113,7 +139,9 @@ class Stream(Decoder):
         rows: int,
         seed: int | None = None,
         body: LeanBody | None = None,
+        drafts: Drafts | None = None,
     ) -> None:
+        self._drafts = drafts
         self._lean: LeanBody | None = None  # the check of the model itself goes through its own layers
         super().__init__(model)
         self._lean = body
@@ -144,13 +172,11 @@ class Stream(Decoder):
         return tuple(self._working)
 
     def advance(self, joining: Sequence[Wanted] = ()) -> list[Wanted]:
-        """Let answers join, at most :attr:`free`, and take every answer one token further; returns those now done."""
+        """Let answers join, at most :attr:`free`, and take every answer further; returns those now done."""
         with torch.inference_mode():
             done = self._join(joining) if joining else []
             if self._working:
-                hidden = self._step(self._slots, [wanted.tokens[-1] for wanted in self._working])
-                done += self._append(self._working, hidden)
-                self.leave(wanted for wanted in self.working if self._done(wanted))
+                done += self._go_on()
         return done
 
     def leave(self, leaving: Iterable[Wanted]) -> None:
@@ -179,35 +205,70 @@ class Stream(Decoder):
         work = Joining(trie, self._slots)
         paths = [torch.from_numpy(path).to(self._device) for path in trie.rows]
         hidden = self._pass(work, torch.from_numpy(trie.tokens)[None], torch.from_numpy(trie.depth + prefix)[None])[0]
-        done = self._append(joining, hidden[torch.stack([path[-1] for path in paths])])
-        for wanted, path in zip(joining, paths, strict=True):
+        for wanted in joining:
+            count = self._max_new_tokens + _GUESSES
+            wanted.numbers = torch.rand(count, dtype=torch.float64, generator=self._generator).tolist()
+        places = [_Place(wanted) for wanted in joining]
+        chosen = self._choose(places, hidden[torch.stack([path[-1] for path in paths])])
+        for wanted, token, path in zip(joining, chosen, paths, strict=True):
+            self._append(wanted, token)
             if not self._done(wanted):
                 self._slots.admit(work, path)
                 self._working.append(wanted)
+        return [wanted for wanted in joining if self._done(wanted)]
+
+    def _go_on(self) -> list[Wanted]:
+        """One step: every answer's next token, and those behind it as far as they were guessed right."""
+        answers = [(wanted, self._guess(wanted)) for wanted in self._working]
+        width = 1 + max(len(guess) for _, guess in answers)
+        tokens = [[wanted.tokens[-1], *guess, *[0] * (width - 1 - len(guess))] for wanted, guess in answers]
+        hidden = self._step(self._slots, tokens)
+        places = [_Place(wanted, guess[:known]) for wanted, guess in answers for known in range(len(guess) + 1)]
+        where = [row * width + known for row, (_, guess) in enumerate(answers) for known in range(len(guess) + 1)]
+        chosen = iter(self._choose(places, hidden.flatten(0, 1)[where]))
+        wrong = []
+        for wanted, guess in answers:
+            next_ones = [next(chosen) for _ in range(len(guess) + 1)]
+            right = sum(takewhile(bool, map(operator.eq, next_ones, guess)))
+            wrong.append(width - 1 - right)
+            for token in next_ones[: right + 1]:
+                if not self._done(wanted):
+                    self._append(wanted, token)
+        self._slots.forget(torch.tensor(wrong))
+        done = [wanted for wanted in self._working if self._done(wanted)]
+        self.leave(done)
         return done
 
-    def _append(self, every: Sequence[Wanted], hidden: torch.Tensor) -> list[Wanted]:
-        for wanted, token in zip(every, self._named(self._choose(every, hidden)), strict=True):
-            wanted.tokens.append(token)
-            wanted.finished = token in self._stops
-        return [wanted for wanted in every if self._done(wanted)]
+    def _guess(self, wanted: Wanted) -> list[int]:
+        """Tokens that may follow, as many as are worth checking beside this number of answers."""
+        if self._drafts is None:
+            return []
+        guess = self._drafts.guess(wanted.tokens, min(_GUESSES, _PLACES // len(self._working) - 1))
+        return guess if wanted.figure is None else self._figures.possible(wanted.figure, wanted.tokens, guess)
 
-    def _choose(self, every: Sequence[Wanted], hidden: torch.Tensor) -> list[int]:
-        heat = torch.tensor([wanted.temperature for wanted in every])
+    def _append(self, wanted: Wanted, token: int) -> None:
+        wanted.tokens.append(token)
+        wanted.finished = token in self._stops
+        if self._drafts is not None:
+            self._drafts.learn(wanted.tokens)
+
+    def _choose(self, places: Sequence["_Place"], hidden: torch.Tensor) -> list[int]:
+        """The next token at every place, for hidden states of shape (N, H)."""
+        heat = torch.tensor([place.wanted.temperature for place in places])
         hot = heat > 0
-        held = {row: wanted.figure for row, wanted in enumerate(every) if wanted.figure is not None}
+        held = {row: place.wanted.figure for row, place in enumerate(places) if place.wanted.figure is not None}
         if not hot.any() and not held:
-            return [int(word) for word in self.head.best(hidden)]
+            return self._named([int(word) for word in self.head.best(hidden)])
         logits = self._logits(hidden)
         for row, figure in held.items():
-            mask = self._figures.mask(figure, every[row].tokens).to(logits.device)
+            mask = self._figures.mask(figure, places[row].tokens).to(logits.device)
             logits[row].masked_fill_(~mask, float("-inf"))
         chosen = logits.argmax(1).cpu()
         if hot.any():
-            numbers = torch.rand(int(hot.sum()), dtype=torch.float64, generator=self._generator)
+            numbers = torch.tensor([place.number for place in places], dtype=torch.float64)[hot]
             where = hot.to(logits.device)
             chosen[hot] = draw(logits[where], heat[hot, None].to(logits.device), numbers).cpu()
-        return [int(word) for word in chosen]
+        return self._named([int(word) for word in chosen])
 
     def _done(self, wanted: Wanted) -> bool:
         return wanted.finished or len(wanted.tokens) >= self._max_new_tokens

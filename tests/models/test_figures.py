@@ -52,6 +52,23 @@ def test_what_may_follow(figure, texts, expected):
     assert may(figure, *texts) == expected
 
 
+@pytest.mark.parametrize(
+    ("texts", "guess", "possible"),
+    [
+        ([], ["도", "1", "5", "도"], 4),
+        ([], ["도", "5", "도"], 1),
+        (["1"], ["5도", "1도 5"], 1),
+        (["1"], ["도"], 0),
+        (["15"], ["도", " 1", "5"], 3),
+        ([], [], 0),
+    ],
+)
+def test_how_much_of_a_guess_is_possible(texts, guess, possible):
+    figures = Figures(Words(), range(100, 100 + len(WORDS)))
+    tokens, guess = ([100 + WORDS.index(text) for text in each] for each in (texts, guess))
+    assert figures.possible("15", tokens, guess) == guess[:possible]
+
+
 @given(st.integers(0, 120), st.lists(st.integers(0, 10**6), max_size=30))
 def test_whoever_keeps_to_the_masks_writes_no_other_figure(figure, choices):
     figures = Figures(Words(), range(100, 100 + len(WORDS)))

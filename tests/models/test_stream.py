@@ -5,7 +5,7 @@ import torch
 
 from data.reading import Reading
 from data.splits import cells
-from models.decode import LeanBody, Stream, Wanted, can_be_lean, use_half
+from models.decode import Drafts, LeanBody, Stream, Wanted, can_be_lean, use_half
 from models.generate import generate_notices, stop_ids
 from models.merge import merged_copy
 from models.template import prompt_ids
@@ -50,10 +50,19 @@ def prefix_of(tokenizer):
     return one[: next(index for index, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1])]
 
 
-def stream_of(model, tokenizer, rows, seed=0, length=LENGTH):
+def stream_of(model, tokenizer, rows, seed=0, drafts=None):
     merged = merged_copy(model)
     stops = stop_ids(merged, tokenizer)
-    return Stream(merged, tokenizer, prefix_of(tokenizer), stops=stops, max_new_tokens=length, rows=rows, seed=seed)
+    return Stream(
+        merged,
+        tokenizer,
+        prefix_of(tokenizer),
+        stops=stops,
+        max_new_tokens=LENGTH,
+        rows=rows,
+        seed=seed,
+        drafts=drafts,
+    )
 
 
 def run(stream, wanted, together):
@@ -87,6 +96,50 @@ def test_greedy_answers_do_not_depend_on_who_joins_when(model, tokenizer, rows, 
     wanted = wanted_of(tokenizer)
     run(stream_of(model, tokenizer, rows), wanted, together)
     assert texts(tokenizer, wanted) == expected_of(model, tokenizer)
+
+
+def passes_of(stream, wanted, together):
+    """Rows and tokens a row of every pass that the answers take after they joined."""
+    passes, step = [], stream._step
+    stream._step = lambda slots, tokens: passes.append((len(tokens), len(tokens[0]))) or step(slots, tokens)
+    run(stream, wanted, together)
+    return passes
+
+
+@pytest.mark.parametrize(("rows", "together", "window"), [(1, 1, 75), (4, 3, 5), (6, 6, 512)])
+def test_guesses_change_no_answer(model, tokenizer, rows, together, window):
+    set_window(model, window)
+
+    def mixed():
+        every = [*wanted_of(tokenizer), *wanted_of(tokenizer, 0.5), *wanted_of(tokenizer, 1.5)]
+        for each in every[::2]:
+            each.figure = "7"
+        return every
+
+    plain, guessed, again = mixed(), mixed(), mixed()
+    without = passes_of(stream_of(model, tokenizer, rows), plain, together)
+    drafts = Drafts()
+    first = passes_of(stream_of(model, tokenizer, rows, drafts=drafts), guessed, together)
+    second = passes_of(stream_of(model, tokenizer, rows, drafts=drafts), again, together)
+    assert [each.tokens for each in guessed] == [each.tokens for each in plain]
+    assert [each.tokens for each in again] == [each.tokens for each in plain]
+    assert {width for _, width in without} == {1}
+    assert max(width for _, width in second) == 5
+    assert max(count * width for count, width in second) <= 16
+    assert len(second) < len(first) < len(without)
+    if rows == 1:  # most is known by now; another answer may have spoilt a context in between
+        assert len(second) < 0.6 * len(without)
+
+
+def test_a_wrong_guess_changes_no_answer(model, tokenizer):
+    class Wrong(Drafts):
+        def guess(self, tokens, count):
+            return [(tokens[-1] + 1 + number) % 100 for number in range(count)]
+
+    plain, guessed = wanted_of(tokenizer, 1.0), wanted_of(tokenizer, 1.0)
+    run(stream_of(model, tokenizer, 3), plain, 3)
+    run(stream_of(model, tokenizer, 3, drafts=Wrong()), guessed, 3)
+    assert [each.tokens for each in guessed] == [each.tokens for each in plain]
 
 
 @pytest.mark.parametrize("window", [5, 70, 75])
