@@ -23,10 +23,9 @@ def delta(text: Text, found: list[Figure], yesterday: int, today: int) -> RuleRe
     """The size of the change is right, and every other temperature is true."""
     size = abs(today - yesterday)
     values = [_shown(figure.value) for figure in found]
-    for number, figure in enumerate(found):
-        wrong = _untruth(figure, yesterday, today) or _swapped(text.seen, found, number, yesterday, today)
-        if wrong:
-            return _fail(values, wrong)
+    wrong = untruth(text, found, yesterday, today)
+    if wrong:
+        return _fail(values, wrong)
     if size == 0:
         if not says_same(text.morphemes):
             return _fail(values, "nothing says that the temperature is the same")
@@ -36,6 +35,15 @@ def delta(text: Text, found: list[Figure], yesterday: int, today: int) -> RuleRe
     if not any(figure.role == "change" for figure in found):
         return _fail(values, f"the change of {size} degrees is not given in digits")
     return RuleResult("delta", True, values, None)
+
+
+def untruth(text: Text, found: list[Figure], yesterday: int, today: int) -> str | None:
+    """What the figures say that is not so, or None."""
+    for number, figure in enumerate(found):
+        wrong = _untruth(figure, yesterday, today) or _swapped(text.seen, found, number, yesterday, today)
+        if wrong:
+            return wrong
+    return None
 
 
 def _untruth(figure: Figure, yesterday: int, today: int) -> str | None:
@@ -103,13 +111,18 @@ def _without(m: Morphemes, k: int) -> bool:
 def direction(m: Morphemes, found: list[Figure], yesterday: int, today: int) -> RuleResult:
     """The comparison says the right direction, or none at delta 0."""
     expected = (today > yesterday) - (today < yesterday)
-    claims = _claims(m, found)
-    told = sorted({sign for sign, of_other in claims if not of_other} or {sign for sign, _ in claims})
+    told = told_signs(m, found)
     if expected == 0:
         return _direction(told, not told, "a change is claimed where there is none")
     if not told:
         return _direction(told, False, "the comparison states no direction")
     return _direction(told, told == [expected], "the comparison says the wrong direction")
+
+
+def told_signs(m: Morphemes, found: list[Figure]) -> list[int]:
+    """The directions that the comparison claims, 1 for up and -1 for down."""
+    claims = _claims(m, found)
+    return sorted({sign for sign, of_other in claims if not of_other} or {sign for sign, _ in claims})
 
 
 _TELLING = words.UP_ | words.DOWN_ | words.WARM_ | words.COLD_ | words.HOT_NOUN_ | words.COLD_NOUN_ | words.RELENT_

@@ -17,6 +17,22 @@ Find = Callable[[Morphemes], int | None]
 
 def safety(m: Morphemes, today: int, rubric: Rubric) -> RuleResult:
     """No advice or description is wrong for today's temperature; a caution stands at the extremes."""
+    wrong = wrong_for(m, today, rubric)
+    if wrong is not None:
+        word, reason = wrong
+        return RuleResult("safety", False, word, f"{reason}: {word!r}")
+    for due, name, caution in (
+        (today <= rubric.severe_cold, "cold", against_cold),
+        (today >= rubric.hot, "heat", against_heat),
+    ):
+        if due:
+            found = caution(m)
+            return RuleResult("safety", found is not None, found, None if found else f"no caution against the {name}")
+    return RuleResult("safety", True, None, None)
+
+
+def wrong_for(m: Morphemes, today: int, rubric: Rubric) -> tuple[str, str] | None:
+    """A word of advice or description that is wrong for today's temperature and why, or None."""
     for applies, reason, find in (
         (True, "an official advisory is claimed", advisory),
         (today <= rubric.cold, "light clothing is advised in the cold", light_clothes),
@@ -30,16 +46,8 @@ def safety(m: Morphemes, today: int, rubric: Rubric) -> RuleResult:
     ):
         wrong = find(m) if applies else None
         if wrong is not None:
-            word = m.text[m.starts[wrong] : m.ends[wrong]]
-            return RuleResult("safety", False, word, f"{reason}: {word!r}")
-    for due, name, caution in (
-        (today <= rubric.severe_cold, "cold", against_cold),
-        (today >= rubric.hot, "heat", against_heat),
-    ):
-        if due:
-            found = caution(m)
-            return RuleResult("safety", found is not None, found, None if found else f"no caution against the {name}")
-    return RuleResult("safety", True, None, None)
+            return m.text[m.starts[wrong] : m.ends[wrong]], reason
+    return None
 
 
 def advisory(m: Morphemes) -> int | None:

@@ -10,6 +10,7 @@ import torch
 
 from data.prompts import prompt_messages
 from data.reading import Reading
+from data.source import SOURCE, read_source
 from models.decode import CannotDecodeError, Drafts, LeanBody, Stream, Wanted, can_be_lean, quickest_dtype, use_half
 from models.dtype import half_is_fast
 from models.generate import Plan, stock_rows, stop_ids
@@ -94,11 +95,19 @@ def open_batch(chosen: Chosen, prompt: "PromptWriter", *, max_new_tokens: int, r
             max_new_tokens=max_new_tokens,
             rows=rows,
             body=body,
-            drafts=Drafts(),
+            drafts=_drafts(chosen.tokenizer),
         )
     except CannotDecodeError as error:
         print(f"ondo: this model decodes through transformers.generate, which is slower: {error}", file=sys.stderr)
         return ClosedBatch(merged, stops, max_new_tokens, rows)
+
+
+def _drafts(tokenizer: Any) -> Drafts:
+    """Guesses that begin with the written examples; what the service writes adds to them."""
+    drafts = Drafts()
+    for notice in read_source(SOURCE):
+        drafts.learn(tokenizer(notice.text, add_special_tokens=False)["input_ids"])
+    return drafts
 
 
 class PromptWriter:

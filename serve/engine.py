@@ -17,6 +17,12 @@ class EngineBusyError(EngineError):
     """The engine has as many answers waiting as it takes; ask again later."""
 
 
+class GivenUp(str):
+    """A text that ends at the word where it went wrong."""
+
+    __slots__ = ()
+
+
 def held_figure(reading: Reading) -> str:
     """The one number that a notice needs: the size of the change or, without a change, of today's temperature."""
     return str(abs(reading.delta or reading.today))
@@ -42,10 +48,12 @@ class Engine(Protocol):
             reading: yesterday's and today's temperature.
             temperature: 0 is greedy (all answers are then the same), above 0 samples.
             count: at least 1.
-            held: write no figure but that of :func:`held_figure`, where the engine has a hand in the words.
+            held: where the engine has a hand in the words, write no figure but that of :func:`held_figure`, and take
+                another word where :func:`rewards.sofar.goes_wrong`.
 
         Returns:
-            ``count`` texts as the model wrote them, not stripped, not judged; a text may be empty.
+            ``count`` texts as the model wrote them, not stripped, not judged; a text may be empty. One that is not held
+            may end at the word where it goes wrong; it is then a :class:`GivenUp`.
 
         Raises:
             EngineTimeoutError: no answer in time.

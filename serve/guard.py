@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from data.reading import Reading
 from rewards.judge import judge
 from rewards.verdict import Verdict
-from serve.engine import Engine, EngineBusyError, EngineError, EngineTimeoutError
+from serve.engine import Engine, EngineBusyError, EngineError, EngineTimeoutError, GivenUp
 from serve.fallback import fallback_notice
 from serve.journal import Journal
 from serve.metrics import Metrics
@@ -46,7 +46,7 @@ class Tries:
     """How hard the guard tries before it takes the template.
 
     Attributes:
-        retries: further samples, in which the engine holds the figures to the change where it can.
+        retries: further samples, which the engine holds to the change where it can.
         temperature: of the samples, whatever the request asks for: they are there to find one that passes.
         ahead: begin them along with the first answer, not after it.
         time_limit_s: for everything together.
@@ -63,6 +63,7 @@ class _Attempts:
     """The engine's answers to one request."""
 
     judged: list[tuple[str, Verdict]] = field(default_factory=list)
+    given_up: set[str] = field(default_factory=set)
     error: EngineError | None = None
 
 
@@ -144,6 +145,8 @@ class Guard:
         if text is None:
             return None
         message = text.strip()
+        if isinstance(text, GivenUp):
+            attempts.given_up.add(message)
         verdict = judge(message, reading.yesterday, reading.today)
         attempts.judged.append((message, verdict))
         for rule in verdict.failed:
@@ -170,7 +173,14 @@ class Guard:
         served = {"served": answer.message, "source": answer.source}
         failed = [(message, verdict) for message, verdict in attempts.judged if not verdict.passed]
         lines = [
-            {**entry, "message": message, "failed": sorted(verdict.failed), "verdict": verdict.to_dict(), **served}
+            {
+                **entry,
+                "message": message,
+                "given_up": message in attempts.given_up,
+                "failed": sorted(verdict.failed),
+                "verdict": verdict.to_dict(),
+                **served,
+            }
             for message, verdict in failed
         ]
         if error is not None and answer.source != "model":

@@ -18,14 +18,16 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from data.reading import Reading
 from models.decode import Wanted
 from models.processes import take_cores
+from rewards.sofar import goes_wrong
 from serve.batch import Batch, PromptWriter, open_batch
 from serve.choose import Chosen, choose_model
-from serve.engine import EngineError, held_figure
+from serve.engine import EngineError, GivenUp, held_figure
 from serve.settings import Settings
 
 _KERNELS = 64
@@ -67,9 +69,11 @@ class LocalEngine:
 
     Args:
         make: makes what the engine works with; called in the engine's thread. What it raises is raised here.
+        give_up: end answers that are not held at the word where they go wrong.
     """
 
-    def __init__(self, make: Callable[[], Work]) -> None:
+    def __init__(self, make: Callable[[], Work], give_up: bool = True) -> None:
+        self._give_up = give_up
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         # under the condition's lock
@@ -88,12 +92,13 @@ class LocalEngine:
         loop = asyncio.get_running_loop()
         needed = count if temperature > 0 else 1
         prompt, figure = self._prompt(reading), held_figure(reading) if held else None
+        wrong = partial(_goes_wrong, reading) if held or self._give_up else None
         with self._changed:
             if self._failure is not None:
                 raise EngineError(self._failure)
             asked = []
             for _ in range(needed):
-                wanted = Wanted(prompt, temperature, figure)
+                wanted = Wanted(prompt, temperature, figure, wrong, turns_back=held)
                 rank = self._asked[reading]
                 self._asked[reading] += 1
                 asked.append(_Asked(rank, next(self._numbers), reading, wanted, loop, loop.create_future()))
@@ -176,14 +181,19 @@ class LocalEngine:
             return False
         batch.leave([last.wanted])
         del working[last.wanted]
-        last.wanted.tokens.clear()
+        last.wanted.begin_anew()
         heapq.heappush(self._waiting, last)
         return True
 
 
 def _text(tokenizer: Any, wanted: Wanted) -> str:
     tokens = wanted.tokens[:-1] if wanted.finished else wanted.tokens
-    return str(tokenizer.decode(tokens, skip_special_tokens=True))
+    text = str(tokenizer.decode(tokens, skip_special_tokens=True))
+    return GivenUp(text) if wanted.given_up else text
+
+
+def _goes_wrong(reading: Reading, beginning: str) -> bool:
+    return goes_wrong(beginning, reading.yesterday, reading.today) is not None
 
 
 def _tell(asked: _Asked, outcome: str | EngineError) -> None:
@@ -225,4 +235,4 @@ def local_engine(settings: Settings, choose: Callable[[Settings], Chosen] = choo
         batch = open_batch(chosen, prompt, max_new_tokens=settings.max_new_tokens, rows=settings.batch_rows)
         return Work(batch, prompt, chosen.tokenizer, chosen.name, chosen.run_id)
 
-    return LocalEngine(make)
+    return LocalEngine(make, settings.give_up)

@@ -61,11 +61,13 @@ class Settings(BaseSettings):
 
     time_limit_s: float = Field(default=4.5, gt=0, le=600)
     """After so long a template notice is served."""
-    retries: int = Field(default=4, ge=0, le=64)
-    """Further samples when the first answer fails; the local engine holds their figures to the true change."""
+    retries: int = Field(default=2, ge=0, le=64)
+    """Further samples when the first answer fails; the local engine holds them to the true change."""
     retry_temperature: float = Field(default=0.7, gt=0, le=2)
     retry_ahead: bool = True
     """Begin the retries along with the first answer instead of after it: sooner there, more work when it passes."""
+    give_up: bool = True
+    """End a first answer at the word where it goes wrong; false writes it whole, for the journal. Local engine only."""
     max_requests: int = Field(default=64, ge=1)
     """Answered at once; further ones get 503."""
     max_new_tokens: int = Field(default=64, ge=1, le=1024)

@@ -6,7 +6,8 @@ from models.decode.half import use_half
 from models.decode.head import Head, timings
 from models.decode.lean import LeanBody, can_be_lean, quickest_dtype
 from models.decode.loop import Decoder, Row
-from models.decode.stream import Stream, Wanted
+from models.decode.stream import Stream
+from models.decode.wanted import Wanted
 
 __all__ = [
     "CannotDecodeError",

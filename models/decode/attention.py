@@ -7,6 +7,7 @@ itself; the model runs as if it had no cache.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -145,9 +146,9 @@ class Slots(Pass):
         self._new = (torch.arange(self.size, device=device)[:, None], new)
         return self._prefix + new
 
-    def forget(self, counts: torch.Tensor) -> None:
-        """Take back the last tokens of every row, so many as ``counts`` says, shape (size,)."""
-        self.lengths[: self.size] -= counts.to(self.lengths.device)
+    def cut(self, lengths: Sequence[int]) -> None:
+        """Take back the last tokens of every row, down to so many behind the shared beginning."""
+        self.lengths[: self.size] = torch.tensor(lengths, device=self.lengths.device)
 
     def attend(
         self,

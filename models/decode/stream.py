@@ -6,7 +6,7 @@ prompt. Answers that join together and share more than that (samples of one read
 
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
@@ -19,32 +19,13 @@ from models.decode.figures import Figures
 from models.decode.lean import LeanBody, Product
 from models.decode.loop import Decoder
 from models.decode.sampling import draw
+from models.decode.wanted import Turning, Wanted
 from models.trie.layout import Trie, build_trie
 
 _GUESSES = 4
-_PLACES = 16
-
-
-@dataclass(eq=False)
-class Wanted:
-    """One answer that is wanted.
-
-    Attributes:
-        prompt: token ids; begins with the stream's prefix and goes on behind it.
-        temperature: 0 for greedy.
-        figure: digits; the only number that the answer may contain. None: any.
-        tokens: chosen so far, a stop token included.
-        finished: whether a stop token was chosen.
-    """
-
-    prompt: Sequence[int]
-    temperature: float
-    figure: str | None = None
-    tokens: list[int] = field(default_factory=list)
-    finished: bool = False
-    numbers: list[float] = field(default_factory=list, repr=False)
-    """In [0, 1), one for the choice of each token; drawn when the answer joins, so that what it becomes does not depend
-    on what else is decoded beside it."""
+"""Tokens guessed for an answer at most."""
+_PLACES = 12
+"""Tokens computed in a pass up to which guesses are worth their time; more answers than half of it get none."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +42,10 @@ class _Place:
     @property
     def number(self) -> float:
         return self.wanted.numbers[len(self.wanted.tokens) + len(self.guessed)]
+
+    @property
+    def banned(self) -> set[int]:
+        return set() if self.guessed else self.wanted.banned.get(len(self.wanted.tokens), set())
 
 
 class Joining(Prefill):
@@ -149,7 +134,8 @@ class Stream(Decoder):
         packed = body is not None and self._words is not None and self.head.plain
         self._logits = Product(self.head.weight) if packed else self.head.logits
         words = range(len(self.head.weight)) if self._words is None else self._words.tolist()
-        self._figures = Figures(tokenizer, words)
+        self._row = {token: row for row, token in enumerate(words)}
+        self._figures, self._turning = Figures(tokenizer, words), Turning(tokenizer, words)
         self._prefix, self._stops, self._max_new_tokens, self._rows = list(prefix), set(stops), max_new_tokens, rows
         self._generator = torch.Generator()
         if seed is None:
@@ -184,6 +170,8 @@ class Stream(Decoder):
         gone = set(leaving)
         for slot in reversed(range(len(self._working))):
             if self._working[slot] in gone:
+                if self._drafts is not None:
+                    self._drafts.learn(self._working[slot].tokens)
                 with torch.inference_mode():
                     self._slots.remove(slot)
                 self._working[slot] = self._working[-1]
@@ -226,15 +214,14 @@ class Stream(Decoder):
         places = [_Place(wanted, guess[:known]) for wanted, guess in answers for known in range(len(guess) + 1)]
         where = [row * width + known for row, (_, guess) in enumerate(answers) for known in range(len(guess) + 1)]
         chosen = iter(self._choose(places, hidden.flatten(0, 1)[where]))
-        wrong = []
         for wanted, guess in answers:
             next_ones = [next(chosen) for _ in range(len(guess) + 1)]
             right = sum(takewhile(bool, map(operator.eq, next_ones, guess)))
-            wrong.append(width - 1 - right)
             for token in next_ones[: right + 1]:
-                if not self._done(wanted):
-                    self._append(wanted, token)
-        self._slots.forget(torch.tensor(wrong))
+                if self._done(wanted) or self._append(wanted, token):
+                    break
+        # the key of an answer's last token is computed with the next one
+        self._slots.cut([len(wanted.prompt) - len(self._prefix) + len(wanted.tokens) - 1 for wanted in self._working])
         done = [wanted for wanted in self._working if self._done(wanted)]
         self.leave(done)
         return done
@@ -246,23 +233,26 @@ class Stream(Decoder):
         guess = self._drafts.guess(wanted.tokens, min(_GUESSES, _PLACES // len(self._working) - 1))
         return guess if wanted.figure is None else self._figures.possible(wanted.figure, wanted.tokens, guess)
 
-    def _append(self, wanted: Wanted, token: int) -> None:
+    def _append(self, wanted: Wanted, token: int) -> bool:
+        """Whether the answer turned back instead."""
         wanted.tokens.append(token)
         wanted.finished = token in self._stops
-        if self._drafts is not None:
-            self._drafts.learn(wanted.tokens)
+        return self._turning.look(wanted)
 
     def _choose(self, places: Sequence["_Place"], hidden: torch.Tensor) -> list[int]:
         """The next token at every place, for hidden states of shape (N, H)."""
         heat = torch.tensor([place.wanted.temperature for place in places])
         hot = heat > 0
         held = {row: place.wanted.figure for row, place in enumerate(places) if place.wanted.figure is not None}
-        if not hot.any() and not held:
+        bans = [(row, self._row[token]) for row, place in enumerate(places) for token in place.banned]
+        if not hot.any() and not held and not bans:
             return self._named([int(word) for word in self.head.best(hidden)])
         logits = self._logits(hidden)
         for row, figure in held.items():
             mask = self._figures.mask(figure, places[row].tokens).to(logits.device)
             logits[row].masked_fill_(~mask, float("-inf"))
+        for row, word in bans:
+            logits[row, word] = float("-inf")
         chosen = logits.argmax(1).cpu()
         if hot.any():
             numbers = torch.tensor([place.number for place in places], dtype=torch.float64)[hot]
@@ -271,4 +261,4 @@ class Stream(Decoder):
         return self._named([int(word) for word in chosen])
 
     def _done(self, wanted: Wanted) -> bool:
-        return wanted.finished or len(wanted.tokens) >= self._max_new_tokens
+        return wanted.finished or wanted.given_up or len(wanted.tokens) >= self._max_new_tokens

@@ -6,8 +6,7 @@ from models.decode.draft import KEPT, Drafts
 def learnt(*answers):
     drafts = Drafts()
     for tokens in answers:
-        for length in range(1, len(tokens) + 1):
-            drafts.learn(tokens[:length])
+        drafts.learn(tokens)
     return drafts
 
 
@@ -19,23 +18,29 @@ def test_what_followed_follows_again():
     assert drafts.guess([1, 2], 0) == []
 
 
-def test_nothing_is_guessed_from_one_token_alone():
+def test_nothing_is_guessed_where_nothing_is_known():
     drafts = learnt([1, 2, 3])
-    assert drafts.guess([9, 2], 1) == []
+    assert drafts.guess([9], 1) == []
+    assert drafts.guess([9, 2], 3) == [3]
     assert Drafts().guess([], 4) == []
 
 
-def test_the_longest_context_decides_and_the_latest_answer_among_equal_ones():
-    drafts = learnt([7, 1, 2, 3], [8, 1, 2, 4])
+def test_the_longest_context_decides():
+    drafts = learnt([7, 1, 2, 3], [8, 1, 2, 4], [8, 1, 2, 4])
     assert drafts.guess([7, 1, 2], 1) == [3]
     assert drafts.guess([8, 1, 2], 1) == [4]
+
+
+def test_what_followed_most_often_is_guessed_and_the_first_of_equals():
+    drafts = learnt([7, 1, 2, 3], [8, 1, 2, 4])
+    assert drafts.guess([9, 1, 2], 1) == [3]
+    drafts.learn([5, 1, 2, 4])
     assert drafts.guess([9, 1, 2], 1) == [4]
 
 
 def test_the_table_does_not_grow_for_ever():
     drafts = learnt([1, 2, 3])
-    for number in range(KEPT):
-        drafts.learn([10 + number, 20 + number, 30 + number])
+    drafts.learn(range(10, 10 + KEPT))
     assert len(drafts._next) == KEPT
     assert drafts.guess([1, 2], 1) == []
-    assert drafts.guess([9 + KEPT, 19 + KEPT], 1) == [29 + KEPT]
+    assert drafts.guess([KEPT, KEPT + 1], 1) == [KEPT + 2]

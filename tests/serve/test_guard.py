@@ -7,7 +7,7 @@ import pytest
 
 from data.reading import Reading
 from rewards.judge import judge
-from serve.engine import EngineBusyError, EngineError, EngineTimeoutError
+from serve.engine import EngineBusyError, EngineError, EngineTimeoutError, GivenUp
 from serve.fallback import fallback_notice
 from serve.guard import Guard, Tries
 from serve.journal import Journal
@@ -67,6 +67,11 @@ def test_nothing_that_passes_means_the_template(guarded, ahead):
     assert (answer.message, answer.source, answer.attempts) == (fallback_notice(READING), "template", 4)
     assert len(lines) == len(engine.calls) == 4
     assert {line["served"] for line in lines} == {answer.message}
+
+
+def test_the_journal_says_which_answers_are_beginnings(guarded):
+    _, lines, _, _ = guarded(lambda reading, heat, call: GivenUp(" 어제보다 ") if call == 1 else WRONG, retries=1)
+    assert [(line["message"], line["given_up"]) for line in lines] == [("어제보다", True), (WRONG, False)]
 
 
 def test_no_retries_at_all(guarded):

@@ -12,9 +12,10 @@ from models.decode import Wanted
 from models.generate import generate_notices
 from models.load import ModelSpec, load_base
 from models.runs import RunError
+from rewards.sofar import goes_wrong
 from serve.batch import ClosedBatch, PromptWriter, open_batch
 from serve.choose import Chosen
-from serve.engine import EngineError
+from serve.engine import EngineError, GivenUp
 from serve.local import LocalEngine, Work, local_engine
 from serve.settings import Settings
 
@@ -36,7 +37,8 @@ def chosen():
 @pytest.fixture
 def engine_of(chosen):
     def make(**settings):
-        return local_engine(Settings(**{"max_new_tokens": LENGTH, "batch_rows": 4, **settings}), lambda _: chosen)
+        settings = {"max_new_tokens": LENGTH, "batch_rows": 4, "give_up": False, **settings}
+        return local_engine(Settings(**settings), lambda _: chosen)
 
     return make
 
@@ -98,6 +100,27 @@ def test_few_kernels_are_kept_unless_the_environment_says_otherwise(monkeypatch)
         local_engine(Settings(), choose)
 
 
+def test_a_first_answer_is_given_up_at_the_word_where_it_goes_wrong(engine_of):
+    def answers(**settings):
+        engine = engine_of(max_new_tokens=40, **settings)
+
+        async def scenario():
+            return [(await engine.generate(reading, 0.0, 1))[0] for reading in READINGS]
+
+        return run(engine, scenario)
+
+    given_up, whole = answers(give_up=True), answers()
+    assert all(type(text) is str for text in whole)
+    assert sum(isinstance(text, GivenUp) for text in given_up) > len(READINGS) // 2
+    for text, longer, reading in zip(given_up, whole, READINGS, strict=True):
+        assert longer.startswith(text)
+        if isinstance(text, GivenUp):
+            assert text != longer
+            assert goes_wrong(text, reading.yesterday, reading.today)
+            before = text.rpartition(" ")[0]
+            assert not before or not goes_wrong(before, reading.yesterday, reading.today)
+
+
 def test_held_answers_go_to_the_batch_with_their_figure(slow):
     """The change; without a change, today's temperature."""
     batch, engine = slow(rows=4)
@@ -113,7 +136,7 @@ def test_held_answers_go_to_the_batch_with_their_figure(slow):
         await asyncio.gather(*asked)
 
     run(engine, scenario)
-    assert batch.figures == {(3, None), (3, "7"), (-8, "8")}
+    assert batch.figures == {(3, None, False), (3, "7", True), (-8, "8", True)}
 
 
 def test_what_cannot_be_loaded_is_said_where_the_engine_is_made():
@@ -131,7 +154,7 @@ class Slow:
         self._rows, self._steps = rows, steps
         self._left: dict[Wanted, int] = {}
         self.joined: list[list[int]] = []
-        self.figures: set[tuple[int, str | None]] = set()
+        self.figures: set[tuple[int, str | None, bool]] = set()
         self.go = threading.Semaphore(0)
         self.fails = False
 
@@ -146,7 +169,7 @@ class Slow:
     def advance(self, joining=()):
         if joining:
             self.joined.append([wanted.prompt for wanted in joining])
-            self.figures |= {(wanted.prompt, wanted.figure) for wanted in joining}
+            self.figures |= {(wanted.prompt, wanted.figure, wanted.turns_back) for wanted in joining}
         self.go.acquire(timeout=20)
         if self.fails:
             raise RuntimeError("no memory")

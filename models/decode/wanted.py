@@ -1,0 +1,87 @@
+"""An answer on its way, and where it turns back when it goes wrong."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+BANS = 3
+"""Words that are tried at one place before the word ahead of it is written anew."""
+TURNS = 12
+"""Times that an answer turns back at most; after that it is written to its end as it comes."""
+_BLANKS = ("▁", "Ġ")
+"""What tokenizers write for the blank that a word begins with."""
+
+
+@dataclass(eq=False)
+class Wanted:
+    """One answer that is wanted.
+
+    Attributes:
+        prompt: token ids; begins with the stream's prefix and goes on behind it.
+        temperature: 0 for greedy.
+        figure: digits; the only number that the answer may contain. None: any.
+        goes_wrong: whether a beginning of whole words already says something wrong. None: nobody asks.
+        turns_back: an answer that goes wrong turns back and takes another word; otherwise it is given up.
+        tokens: chosen so far, a stop token included.
+        finished: whether a stop token was chosen.
+        given_up: whether it ends where it went wrong.
+        numbers: in [0, 1), one for the choice of each token; drawn when the answer joins, so that what it becomes does
+            not depend on what is decoded beside it.
+        banned: what may not stand at a place, because it went wrong there.
+        turns: how many times it has turned back.
+    """
+
+    prompt: Sequence[int]
+    temperature: float
+    figure: str | None = None
+    goes_wrong: Callable[[str], bool] | None = None
+    turns_back: bool = True
+    tokens: list[int] = field(default_factory=list)
+    finished: bool = False
+    given_up: bool = False
+    numbers: Sequence[float] = field(default=(), repr=False)
+    banned: dict[int, set[int]] = field(default_factory=dict, repr=False)
+    turns: int = 0
+
+    def begin_anew(self) -> None:
+        """Forget what has been written."""
+        self.tokens, self.finished, self.given_up, self.banned, self.turns = [], False, False, {}, 0
+
+
+class Turning:
+    """Looks at answers at the end of every word, and turns back or gives up those that go wrong.
+
+    Args:
+        tokenizer: reads the answers.
+        words: the tokens that can be chosen.
+    """
+
+    def __init__(self, tokenizer: Any, words: Iterable[int]) -> None:
+        self._tokenizer = tokenizer
+        ids = list(words)
+        written = tokenizer.convert_ids_to_tokens(ids)
+        self._begins = frozenset(token for token, text in zip(ids, written, strict=True) if text.startswith(_BLANKS))
+
+    def look(self, wanted: Wanted) -> bool:
+        """Whether the answer, whose last token was just chosen, turned back: to before its last word, or further."""
+        ended = len(wanted.tokens) > 1 and (wanted.finished or wanted.tokens[-1] in self._begins)
+        if wanted.goes_wrong is None or not ended or wanted.turns >= TURNS:
+            return False
+        if not wanted.goes_wrong(self._tokenizer.decode(wanted.tokens[:-1], skip_special_tokens=True)):
+            return False
+        if not wanted.turns_back:
+            if not wanted.finished:
+                del wanted.tokens[-1]
+                wanted.given_up = True
+            return False
+        wanted.turns += 1
+        for place in reversed(range(1, len(wanted.tokens) - 1)):
+            token, banned = wanted.tokens[place], wanted.banned.get(place, set())
+            if token in self._begins and len(banned) < BANS:
+                wanted.banned = {before: tokens for before, tokens in wanted.banned.items() if before < place}
+                wanted.banned[place] = {*banned, token}
+                wanted.finished = False
+                del wanted.tokens[place:]
+                return True
+        wanted.turns = TURNS
+        return False
