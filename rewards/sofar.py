@@ -11,10 +11,15 @@ from rewards import form, labels, safety
 from rewards.change import told_signs, untruth
 from rewards.figures import figures
 from rewards.rubric import DEFAULT_RUBRIC, Rubric
-from rewards.text import prepare
+from rewards.text import prepare, whole
 
 _FOLLOWED = re.compile(r" (?!(?:더|덜)$)")
 """What a figure is of is often said by the word behind it: 16도 올라, 6도나 더 떨어져."""
+
+
+def too_long(beginning: str, rubric: Rubric = DEFAULT_RUBRIC) -> bool:
+    """Whether the beginning of a message is longer than a whole one may be, so that no other word can mend it."""
+    return len(whole(beginning)) > rubric.max_chars
 
 
 def goes_wrong(beginning: str, yesterday: int, today: int, rubric: Rubric = DEFAULT_RUBRIC) -> str | None:

@@ -84,9 +84,14 @@ def _kiwi() -> Kiwi:
     return kiwi
 
 
+def whole(message: str) -> str:
+    """A message as its length is counted: in NFC, stripped."""
+    return unicodedata.normalize("NFC", message).strip()
+
+
 def prepare(messages: Sequence[str]) -> list[Text]:
     """Normalise and analyse messages, in one pass of the analyser."""
-    wholes = [unicodedata.normalize("NFC", message).strip() for message in messages]
+    wholes = [whole(message) for message in messages]
     seens = [whole[:LONGEST] for whole in wholes]
     plains = [is_plain(seen) for seen in seens]
     bares = [seen if plain else bare(seen) for seen, plain in zip(seens, plains, strict=True)]

@@ -22,9 +22,9 @@ from functools import partial
 from typing import Any
 
 from data.reading import Reading
-from models.decode import Wanted
+from models.decode import Look, Wanted
 from models.processes import take_cores
-from rewards.sofar import goes_wrong
+from rewards.sofar import goes_wrong, too_long
 from serve.batch import Batch, PromptWriter, open_batch
 from serve.choose import Chosen, choose_model
 from serve.engine import EngineError, GivenUp, held_figure
@@ -92,13 +92,13 @@ class LocalEngine:
         loop = asyncio.get_running_loop()
         needed = count if temperature > 0 else 1
         prompt, figure = self._prompt(reading), held_figure(reading) if held else None
-        wrong = partial(_goes_wrong, reading) if held or self._give_up else None
+        look = partial(_look, reading, held) if held or self._give_up else None
         with self._changed:
             if self._failure is not None:
                 raise EngineError(self._failure)
             asked = []
             for _ in range(needed):
-                wanted = Wanted(prompt, temperature, figure, wrong, turns_back=held)
+                wanted = Wanted(prompt, temperature, figure, look)
                 rank = self._asked[reading]
                 self._asked[reading] += 1
                 asked.append(_Asked(rank, next(self._numbers), reading, wanted, loop, loop.create_future()))
@@ -192,8 +192,13 @@ def _text(tokenizer: Any, wanted: Wanted) -> str:
     return GivenUp(text) if wanted.given_up else text
 
 
-def _goes_wrong(reading: Reading, beginning: str) -> bool:
-    return goes_wrong(beginning, reading.yesterday, reading.today) is not None
+def _look(reading: Reading, held: bool, beginning: str) -> Look | None:
+    """What is to become of an answer that begins so."""
+    if too_long(beginning):
+        return "stop"
+    if goes_wrong(beginning, reading.yesterday, reading.today) is None:
+        return None
+    return "turn" if held else "stop"
 
 
 def _tell(asked: _Asked, outcome: str | EngineError) -> None:

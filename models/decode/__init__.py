@@ -7,7 +7,7 @@ from models.decode.head import Head, timings
 from models.decode.lean import LeanBody, can_be_lean, quickest_dtype
 from models.decode.loop import Decoder, Row
 from models.decode.stream import Stream
-from models.decode.wanted import Wanted
+from models.decode.wanted import Look, Wanted
 
 __all__ = [
     "CannotDecodeError",
@@ -15,6 +15,7 @@ __all__ = [
     "Drafts",
     "Head",
     "LeanBody",
+    "Look",
     "Row",
     "Stream",
     "Wanted",

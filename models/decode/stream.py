@@ -24,7 +24,7 @@ from models.trie.layout import Trie, build_trie
 
 _GUESSES = 4
 """Tokens guessed for an answer at most."""
-_PLACES = 12
+_PLACES = 8
 """Tokens computed in a pass up to which guesses are worth their time; more answers than half of it get none."""
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 BANS = 3
 """Words that are tried at one place before the word ahead of it is written anew."""
 TURNS = 12
-"""Times that an answer turns back at most; after that it is written to its end as it comes."""
+"""Times that an answer turns back at most; after that it is given up."""
+Look = Literal["turn", "stop"]
+"""What is to become of an answer: it turns back and takes another word, or it is given up."""
 _BLANKS = ("▁", "Ġ")
 """What tokenizers write for the blank that a word begins with."""
 
@@ -20,11 +22,11 @@ class Wanted:
         prompt: token ids; begins with the stream's prefix and goes on behind it.
         temperature: 0 for greedy.
         figure: digits; the only number that the answer may contain. None: any.
-        goes_wrong: whether a beginning of whole words already says something wrong. None: nobody asks.
-        turns_back: an answer that goes wrong turns back and takes another word; otherwise it is given up.
+        look: takes what has been written, at the end of every word and of the answer, and says what is to become of it;
+            None: it goes on. Without it the answer is written as it comes.
         tokens: chosen so far, a stop token included.
         finished: whether a stop token was chosen.
-        given_up: whether it ends where it went wrong.
+        given_up: whether it was, and so ends in the middle.
         numbers: in [0, 1), one for the choice of each token; drawn when the answer joins, so that what it becomes does
             not depend on what is decoded beside it.
         banned: what may not stand at a place, because it went wrong there.
@@ -34,8 +36,7 @@ class Wanted:
     prompt: Sequence[int]
     temperature: float
     figure: str | None = None
-    goes_wrong: Callable[[str], bool] | None = None
-    turns_back: bool = True
+    look: Callable[[str], Look | None] | None = None
     tokens: list[int] = field(default_factory=list)
     finished: bool = False
     given_up: bool = False
@@ -49,7 +50,7 @@ class Wanted:
 
 
 class Turning:
-    """Looks at answers at the end of every word, and turns back or gives up those that go wrong.
+    """Has answers looked at, and turns back or gives up those that go wrong.
 
     Args:
         tokenizer: reads the answers.
@@ -65,23 +66,27 @@ class Turning:
     def look(self, wanted: Wanted) -> bool:
         """Whether the answer, whose last token was just chosen, turned back: to before its last word, or further."""
         ended = len(wanted.tokens) > 1 and (wanted.finished or wanted.tokens[-1] in self._begins)
-        if wanted.goes_wrong is None or not ended or wanted.turns >= TURNS:
+        if wanted.look is None or not ended:
             return False
-        if not wanted.goes_wrong(self._tokenizer.decode(wanted.tokens[:-1], skip_special_tokens=True)):
+        said = wanted.look(self._tokenizer.decode(wanted.tokens[:-1], skip_special_tokens=True))
+        if said == "turn" and self._turn(wanted):
+            return True
+        if said is not None and not wanted.finished:
+            del wanted.tokens[-1]
+            wanted.given_up = True
+        return False
+
+    def _turn(self, wanted: Wanted) -> bool:
+        """Whether there is a word that may still be another."""
+        if wanted.turns >= TURNS:
             return False
-        if not wanted.turns_back:
-            if not wanted.finished:
-                del wanted.tokens[-1]
-                wanted.given_up = True
-            return False
-        wanted.turns += 1
         for place in reversed(range(1, len(wanted.tokens) - 1)):
             token, banned = wanted.tokens[place], wanted.banned.get(place, set())
             if token in self._begins and len(banned) < BANS:
+                wanted.turns += 1
                 wanted.banned = {before: tokens for before, tokens in wanted.banned.items() if before < place}
                 wanted.banned[place] = {*banned, token}
                 wanted.finished = False
                 del wanted.tokens[place:]
                 return True
-        wanted.turns = TURNS
         return False

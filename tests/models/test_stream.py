@@ -106,7 +106,7 @@ def passes_of(stream, wanted, together):
     return passes
 
 
-@pytest.mark.parametrize(("rows", "together", "window"), [(1, 1, 75), (4, 3, 5), (6, 6, 512)])
+@pytest.mark.parametrize(("rows", "together", "window"), [(1, 1, 75), (4, 3, 5), (3, 3, 512)])
 def test_guesses_change_no_answer(model, tokenizer, rows, together, window):
     set_window(model, window)
 
@@ -124,8 +124,8 @@ def test_guesses_change_no_answer(model, tokenizer, rows, together, window):
     assert [each.tokens for each in guessed] == [each.tokens for each in plain]
     assert [each.tokens for each in again] == [each.tokens for each in plain]
     assert {width for _, width in without} == {1}
-    assert max(width for _, width in second) == 5
-    assert max(count * width for count, width in second) <= 16
+    assert 1 < max(width for _, width in second) <= 5
+    assert max(count * width for count, width in second if width > 1) <= 8
     assert len(second) < len(first) < len(without)
     if rows == 1:  # most is known by now; another answer may have spoilt a context in between
         assert len(second) < 0.6 * len(without)

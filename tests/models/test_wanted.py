@@ -22,14 +22,14 @@ class Words:
         return "".join(WORDS[token] for token in tokens if token or not skip_special_tokens).replace("▁", " ")
 
 
-def written(*tokens, wrong="높아", finished=False, banned=None, turns_back=True):
+def written(*tokens, wrong="높아", finished=False, banned=None, look="turn", turns=0):
     asked = []
 
-    def goes_wrong(text):
+    def looked(text):
         asked.append(text)
-        return wrong in text
+        return look if wrong in text else None
 
-    wanted = Wanted([9], 0.0, None, goes_wrong, turns_back, list(tokens), finished, banned=banned or {})
+    wanted = Wanted([9], 0.0, None, looked, list(tokens), finished, banned=banned or {}, turns=turns)
     return wanted, Turning(Words(), range(len(WORDS))).look(wanted), asked
 
 
@@ -65,15 +65,15 @@ def test_an_answer_that_ended_wrong_goes_on_from_before_its_last_word():
     assert not wanted.finished
 
 
-def test_an_answer_that_does_not_turn_back_is_given_up_at_the_end_of_the_word():
-    wanted, turned, _ = written(DEGREES, HIGH, AH, MORE, turns_back=False)
+def test_an_answer_that_is_to_stop_is_given_up_at_the_end_of_the_word():
+    wanted, turned, _ = written(DEGREES, HIGH, AH, MORE, look="stop")
     assert not turned
     assert wanted.given_up
     assert wanted.tokens == [DEGREES, HIGH, AH]
 
 
 def test_an_answer_that_ended_is_whole_and_not_given_up():
-    wanted, turned, _ = written(DEGREES, HIGH, AH, EOS, finished=True, turns_back=False)
+    wanted, turned, _ = written(DEGREES, HIGH, AH, EOS, finished=True, look="stop")
     assert not turned
     assert not wanted.given_up
     assert wanted.tokens == [DEGREES, HIGH, AH, EOS]
@@ -87,27 +87,28 @@ def test_a_place_with_enough_bans_is_left_for_the_word_ahead_of_it():
     assert wanted.banned == {1: {MORE, LOW}}
 
 
-def test_the_first_token_stays_and_an_answer_that_cannot_turn_goes_on():
-    wanted, turned, _ = written(HIGH, AH, BLANK)
-    assert not turned
-    assert wanted.tokens == [HIGH, AH, BLANK]
-    assert wanted.turns == TURNS
-    assert Turning(Words(), range(len(WORDS))).look(wanted) is False
+def test_where_no_other_word_is_left_the_answer_is_given_up():
+    for tokens, turns in (((HIGH, AH, BLANK), 0), ((DEGREES, HIGH, AH, BLANK), TURNS)):
+        wanted, turned, _ = written(*tokens, turns=turns)
+        assert not turned
+        assert wanted.given_up
+        assert wanted.tokens == list(tokens[:-1])
+        assert wanted.turns == turns
 
 
 def test_who_begins_anew_has_forgotten_everything():
     wanted, _, _ = written(DEGREES, HIGH, AH, MORE)
     wanted.begin_anew()
     assert (wanted.tokens, wanted.finished, wanted.banned, wanted.turns) == ([], False, {}, 0)
-    wanted, _, _ = written(DEGREES, HIGH, AH, MORE, turns_back=False)
+    wanted, _, _ = written(DEGREES, HIGH, AH, MORE, look="stop")
     wanted.begin_anew()
     assert not wanted.given_up
 
 
 @pytest.mark.parametrize(("rows", "temperature"), [(1, 0.0), (4, 1.0)])
 def test_answers_that_turn_back_beside_others_that_do_not(model, tokenizer, rows, temperature):
-    def answers(goes_wrong, drafts=None):
-        turning = [Wanted(each.prompt, temperature, goes_wrong=goes_wrong) for each in wanted_of(tokenizer)]
+    def answers(look, drafts=None):
+        turning = [Wanted(each.prompt, temperature, look=look) for each in wanted_of(tokenizer)]
         beside = wanted_of(tokenizer)
         mixed = [each for pair in zip(turning, beside, strict=True) for each in pair]
         run(stream_of(model, tokenizer, rows, drafts=drafts), mixed, rows)
@@ -116,11 +117,15 @@ def test_answers_that_turn_back_beside_others_that_do_not(model, tokenizer, rows
     free, alone = answers(None)
     words = [word for text in texts(tokenizer, free) for word in text.split(" ")[1:-1] if len(word) > 1]
     unwanted = max(set(words), key=words.count)
-    turning, beside = answers(lambda text: unwanted in text)
-    assert any(0 < each.turns < TURNS for each in turning)
+
+    def look(text):
+        return "turn" if unwanted in text else None
+
+    turning, beside = answers(look)
+    assert any(each.turns and not each.given_up for each in turning)
     for each, text in zip(turning, texts(tokenizer, turning), strict=True):
-        if 0 < each.turns < TURNS:  # the last word of an answer that is cut off has not been looked at
+        if not each.given_up:  # the last word of an answer that is cut off has not been looked at
             assert unwanted not in (text if each.finished else text.rpartition(" ")[0])
     assert [each.tokens for each in beside] == [each.tokens for each in alone]
-    again, _ = answers(lambda text: unwanted in text, Drafts())
+    again, _ = answers(look, Drafts())
     assert [each.tokens for each in again] == [each.tokens for each in turning]

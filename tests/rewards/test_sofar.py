@@ -1,6 +1,7 @@
 """Beginnings that already say something wrong."""
 
 import random
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from data.reading import Reading
 from data.source import SOURCE, read_source
 from rewards.judge import judge
-from rewards.sofar import goes_wrong
+from rewards.sofar import goes_wrong, too_long
 from serve.fallback import fallback_notice
 
 
@@ -37,6 +38,12 @@ def test_what_a_beginning_gets_wrong(beginning, yesterday, today, expected):
     assert goes_wrong(beginning, yesterday, today) == expected
 
 
+def test_a_beginning_that_is_longer_than_a_notice_may_be():
+    assert not too_long("가" * 70 + " ")
+    assert too_long("가" * 71)
+    assert not too_long(unicodedata.normalize("NFD", "가" * 70))
+
+
 def right_notices():
     for notice in read_source(SOURCE):
         yield notice.text, notice.reading
@@ -53,20 +60,17 @@ def test_no_beginning_of_a_right_notice_goes_wrong():
         for count in range(1, len(words) + 1):
             beginning = " ".join(words[:count])
             assert goes_wrong(beginning, reading.yesterday, reading.today) is None, (beginning, reading)
+            assert not too_long(beginning)
 
 
-PIECES = sorted({word for notice in read_source(SOURCE)[:60] for word in notice.text.split(" ")}) + [
-    "출력:",
-    "x",
-    "9도",
-    ".",
-]
+WORDS = {word for notice in read_source(SOURCE)[:60] for word in notice.text.split(" ")}
+PIECES = [*sorted(WORDS), "출력:", "x", "9도", "."]
 TEMPERATURES = st.integers(-60, 60)
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map(" ".join) | st.text(max_size=60), TEMPERATURES, TEMPERATURES)
 def test_what_goes_wrong_never_passes(text, yesterday, today):
-    if goes_wrong(text, yesterday, today):
+    if goes_wrong(text, yesterday, today) or too_long(text):
         assert not judge(text, yesterday, today).passed
 
 
