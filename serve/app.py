@@ -51,13 +51,7 @@ class Service:
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self.settings, self.engine, self.metrics = settings, engine, Metrics()
         self.journal = Journal(settings.journal_file, settings.journal_mb * 2**20)
-        tries = Tries(
-            settings.retries,
-            settings.retries_at_once,
-            settings.retry_temperature,
-            settings.retry_ahead,
-            settings.time_limit_s,
-        )
+        tries = Tries(settings.retries, settings.retry_temperature, settings.retry_ahead, settings.time_limit_s)
         self.guard = Guard(engine, self.journal, self.metrics, tries)
         self.cache: Cache[Reading, Answer] = Cache(settings.cache_answers, lambda answer: answer.source != "template")
         self._warm = False

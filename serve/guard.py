@@ -47,14 +47,12 @@ class Tries:
 
     Attributes:
         retries: further samples, which the engine holds to the change where it can.
-        at_once: how many of them are written at a time.
         temperature: of the samples, whatever the request asks for: they are there to find one that passes.
-        ahead: begin them along with the first answer, not when it has failed.
+        ahead: begin them along with the first answer, not after it.
         time_limit_s: for everything together.
     """
 
     retries: int
-    at_once: int
     temperature: float
     ahead: bool
     time_limit_s: float
@@ -111,31 +109,36 @@ class Guard:
         def ask(heat: float, held: bool) -> asyncio.Task[list[str]]:
             return asyncio.create_task(self.engine.generate(reading, heat, 1, held=held))
 
+        def retries() -> set[asyncio.Task[list[str]]]:
+            return {ask(self.tries.temperature, held=True) for _ in range(self.tries.retries)}
+
+        async def passing(tasks: set[asyncio.Task[list[str]]]) -> Answer | None:
+            found = None
+            for task in tasks:
+                found = self._judged(reading, await _result(task, attempts), "retry", attempts) or found
+            return found
+
         first = ask(temperature, held=False)
-        waiting, left, found = {first}, self.tries.retries, None
+        waiting = retries() if self.tries.ahead else set()
+        every = {first, *waiting}
         try:
             async with asyncio.timeout(self.tries.time_limit_s):
-                while True:
-                    may_retry = found is None and attempts.error is None and (self.tries.ahead or first not in waiting)
-                    while may_retry and left and len(waiting - {first}) < self.tries.at_once:
-                        left -= 1
-                        waiting.add(ask(self.tries.temperature, held=True))
-                    if not waiting or (found is not None and first not in waiting):
-                        return found
+                found = self._judged(reading, await _result(first, attempts), "model", attempts)
+                if not self.tries.ahead and found is None and attempts.error is None:
+                    waiting = retries()
+                    every |= waiting
+                while waiting and found is None:
                     done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                    for task in sorted(done, key=lambda task: task is not first):
-                        source: Source = "model" if task is first else "retry"
-                        answer = self._judged(reading, await _result(task, attempts), source, attempts)
-                        if answer is not None and source == "model":
-                            return answer
-                        found = found or answer
+                    found = await passing(done)
+                return found
         except TimeoutError:
             attempts.error = EngineTimeoutError(f"no answer that passes in {self.tries.time_limit_s:g} s")
-            return found
+            # the first answer is late, but others may be there
+            return await passing({task for task in waiting if task.done()})
         finally:
-            for task in waiting:
+            for task in every:
                 task.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
+            await asyncio.gather(*every, return_exceptions=True)
 
     def _judged(self, reading: Reading, text: str | None, source: Source, attempts: _Attempts) -> Answer | None:
         """The text as an answer if it passes; counts it either way."""

@@ -14,6 +14,7 @@ import heapq
 import itertools
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -31,6 +32,9 @@ from serve.engine import EngineError, GivenUp, held_figure
 from serve.settings import Settings
 
 _KERNELS = 64
+_GATHER_S = 0.002
+"""What an idle engine waits once it is asked: a request's retries come right behind its first answer, and answers that
+join together share the pass over their prompt."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,11 @@ class LocalEngine:
     def _take(self, batch: Batch, working: dict[Wanted, _Asked]) -> list[Wanted] | None:
         """Wait for work; let go of what nobody waits for, and take what fits. None: it is time to stop."""
         with self._changed:
+            idle = not self._waiting and not working
             self._changed.wait_for(lambda: self._failure is not None or self._waiting or working)
+        if idle:
+            time.sleep(_GATHER_S)
+        with self._changed:
             if self._failure is not None:
                 return None
             gone, self._given_up = self._given_up, set()

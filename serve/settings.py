@@ -61,10 +61,8 @@ class Settings(BaseSettings):
 
     time_limit_s: float = Field(default=4.5, gt=0, le=600)
     """After so long a template notice is served."""
-    retries: int = Field(default=4, ge=0, le=64)
+    retries: int = Field(default=2, ge=0, le=64)
     """Further samples when the first answer fails; the local engine holds them to the true change."""
-    retries_at_once: int = Field(default=1, ge=1, le=64)
-    """How many of them are written at a time; on a GPU more cost nothing."""
     retry_temperature: float = Field(default=0.5, gt=0, le=2)
     retry_ahead: bool = True
     """Begin the retries along with the first answer instead of after it: sooner there, more work when it passes."""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 BANS = 3
 """Words that are tried at one place before the word ahead of it is written anew."""
-TURNS = 12
+TURNS = 6
 """Times that an answer turns back at most; after that it is given up."""
 Look = Literal["turn", "stop"]
 """What is to become of an answer: it turns back and takes another word, or it is given up."""

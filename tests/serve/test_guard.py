@@ -21,10 +21,10 @@ READING = Reading(10, 20)
 def guarded(tmp_path):
     """Build a guard, ask it once, and give back the answer, the journal's lines, the engine and the guard."""
 
-    def ask(say, *, temperature=0.0, retries=3, at_once=9, ahead=True, limit=20.0, reading=READING):
+    def ask(say, *, temperature=0.0, retries=3, ahead=True, limit=20.0, reading=READING):
         engine = FakeEngine(say)
         journal = Journal(tmp_path / "journal.jsonl", 10**6)
-        guard = Guard(engine, journal, Metrics(), Tries(retries, at_once, 0.7, ahead, limit))
+        guard = Guard(engine, journal, Metrics(), Tries(retries, 0.7, ahead, limit))
         answer = asyncio.run(guard.answer(reading, temperature))
         assert judge(answer.message, reading.yesterday, reading.today) == answer.verdict
         assert answer.verdict.passed
@@ -67,35 +67,6 @@ def test_nothing_that_passes_means_the_template(guarded, ahead):
     assert (answer.message, answer.source, answer.attempts) == (fallback_notice(READING), "template", 4)
     assert len(lines) == len(engine.calls) == 4
     assert {line["served"] for line in lines} == {answer.message}
-
-
-def test_retries_one_at_a_time_go_on_until_one_passes(guarded):
-    """The first answer fails late; meanwhile the retries begin one after the other."""
-    answer, lines, engine, _ = guarded(
-        lambda reading, heat, call: {1: 0.3, 4: right(reading)}.get(call, WRONG), retries=9, at_once=1, temperature=1.2
-    )
-    assert answer.source == "model"  # the first answer passes, when it comes
-    assert [heat for _, heat in engine.calls] == [1.2, 0.7, 0.7, 0.7]
-    assert len(lines) == 2
-
-
-def test_retries_one_at_a_time_after_the_first_answer(guarded):
-    answer, lines, engine, _ = guarded(
-        lambda reading, heat, call: right(reading) if call == 4 else WRONG, retries=9, at_once=1, ahead=False
-    )
-    assert (answer.source, answer.attempts, len(lines), len(engine.calls)) == ("retry", 4, 3, 4)
-
-
-def test_no_more_retries_than_are_allowed(guarded):
-    answer, _, engine, _ = guarded(lambda *_: WRONG, retries=3, at_once=2)
-    assert (answer.source, answer.attempts, len(engine.calls)) == ("template", 4, 4)
-
-
-def test_a_retry_that_fails_with_an_error_is_the_last(guarded):
-    answer, _, engine, _ = guarded(
-        lambda reading, heat, call: {1: 0.3, 2: EngineBusyError("full")}.get(call, WRONG), retries=9, at_once=1
-    )
-    assert (answer.source, len(engine.calls)) == ("model", 2)
 
 
 def test_the_journal_says_which_answers_are_beginnings(guarded):
@@ -146,7 +117,7 @@ def test_retries_still_running_are_given_up_once_one_passes(guarded):
 
 def test_an_error_is_forgotten_when_the_engine_answers_again(tmp_path):
     engine = FakeEngine(lambda reading, heat, call: EngineError("refused") if call == 1 else WRONG)
-    guard = Guard(engine, Journal(tmp_path / "j", 10**6), Metrics(), Tries(0, 1, 0.7, True, 5.0))
+    guard = Guard(engine, Journal(tmp_path / "j", 10**6), Metrics(), Tries(0, 0.7, True, 5.0))
 
     async def scenario():
         await guard.answer(READING, 0.0)
@@ -164,13 +135,13 @@ def test_a_full_disk_does_not_keep_a_notice_from_going_out(tmp_path, monkeypatch
         raise OSError("no space left")
 
     monkeypatch.setattr(journal, "write", full)
-    guard = Guard(FakeEngine(lambda *_: WRONG), journal, Metrics(), Tries(0, 1, 0.7, True, 5.0))
+    guard = Guard(FakeEngine(lambda *_: WRONG), journal, Metrics(), Tries(0, 0.7, True, 5.0))
     assert asyncio.run(guard.answer(READING, 0.0)).source == "template"
     assert "the journal could not be written" in caplog.text
 
 
 def test_a_template_that_breaks_a_rule_is_not_served(tmp_path, monkeypatch):
     monkeypatch.setattr("serve.guard.fallback_notice", lambda reading: WRONG)
-    guard = Guard(FakeEngine(lambda *_: WRONG), Journal(tmp_path / "j", 10**6), Metrics(), Tries(0, 1, 0.7, True, 5.0))
+    guard = Guard(FakeEngine(lambda *_: WRONG), Journal(tmp_path / "j", 10**6), Metrics(), Tries(0, 0.7, True, 5.0))
     with pytest.raises(AssertionError, match="breaks"):
         asyncio.run(guard.answer(READING, 0.0))
