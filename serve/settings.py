@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     """When set, requests need ``Authorization: Bearer <key>``."""
 
-    time_limit_s: float = Field(default=4.5, gt=0, le=600)
+    time_limit_s: float = Field(default=4.2, gt=0, le=600)
     """After so long a template notice is served."""
     retries: int = Field(default=2, ge=0, le=64)
     """Further samples when the first answer fails; the local engine holds them to the true change."""
@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     max_requests: int = Field(default=64, ge=1)
     """Answered at once; further ones get 503."""
     max_new_tokens: int = Field(default=64, ge=1, le=1024)
-    batch_rows: int = Field(default=32, ge=1, le=1024)
+    batch_rows: int = Field(default=16, ge=1, le=1024)
     """Answers that the local engine decodes at once."""
     threads: int | None = Field(default=None, ge=1)
     """Of the local engine; without it every core."""
