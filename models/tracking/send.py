@@ -154,6 +154,7 @@ def send(
         dropped = trim([_file(folder) for folder in run.folders if folder in whole])
         if dropped:
             say(f"{run.id}: {dropped} lines that the resumed part holds again are left out")
+    trimmed = [find_offline(folder) for folder in whole]
     problem = _sync(whole, environment, seconds)
     if problem:
         sent.lost.append(problem)
@@ -163,7 +164,7 @@ def send(
     entity = environment.get("WANDB_ENTITY") or api.default_entity
     for run in runs.values():
         project = f"{entity}/{run.project}"
-        lines = sum(len(found[run.id].history) for found in parts.values() if run.id in found)
+        lines = sum(len(found[run.id].history) for found in trimmed if run.id in found)
         artifacts = [one for folder in run.folders if folder in whole for one in logged_artifacts(folder)]
         problems = list(_not_arrived(api, project, run, lines, artifacts, arrival))
         sent.lost += problems

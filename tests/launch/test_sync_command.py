@@ -161,8 +161,8 @@ def test_a_run_that_was_killed_and_resumed_is_one_run_with_one_curve(
     runs = tmp_path / "runs"
     command = [
         sys.executable, ROOT / "launch" / "sft.py", "--config", RECIPES / "sft.yaml", "--train_file", train,
-        "--validation_file", validation, "--runs_dir", runs, "--max_steps", "100000", "--save_steps", "3",
-        "--eval_steps", "3", "--generate_validation", "false", "--logging_steps", "1",
+        "--validation_file", validation, "--runs_dir", runs, "--max_steps", "100000", "--save_steps", "40",
+        "--eval_steps", "40", "--generate_validation", "false", "--logging_steps", "1",
     ]  # fmt: skip
     with subprocess.Popen(
         list(map(str, command)), cwd=tmp_path, env=environment(tmp_path), stdin=subprocess.DEVNULL,

@@ -7,6 +7,7 @@ import pytest
 
 import dpo.train
 import sft.train
+from models.dtype import usual_dtype
 from models.recipe import RecipeError, RecipeParser, read_recipe, recipe_text, resolved, with_resumed_recipe
 from models.runs import RunError, create_run
 
@@ -43,7 +44,7 @@ def test_defaults_follow_the_guide_where_it_speaks():
     assert (lora.lora_r, config.num_train_epochs, config.average_tokens_across_devices) == (32, 5, True)
     assert (model.base_model, model.dtype, lora.lora_target_modules) == (
         "embedded:gemma-3-270m",
-        "bfloat16",
+        usual_dtype(),
         ["all-linear"],
     )
 
