@@ -52,8 +52,8 @@ class Engine(Protocol):
                 another word where :func:`rewards.sofar.goes_wrong`.
 
         Returns:
-            ``count`` texts as the model wrote them, not stripped, not judged; a text may be empty. One that is not held
-            may end at the word where it goes wrong; it is then a :class:`GivenUp`.
+            ``count`` texts as the model wrote them, not stripped, not judged; a text may be empty. One that goes
+            wrong, for good if it is held, may end there; it is then a :class:`GivenUp`.
 
         Raises:
             EngineTimeoutError: no answer in time.

@@ -63,7 +63,6 @@ class _Attempts:
     """The engine's answers to one request."""
 
     judged: list[tuple[str, Verdict]] = field(default_factory=list)
-    given_up: set[str] = field(default_factory=set)
     error: EngineError | None = None
 
 
@@ -144,9 +143,7 @@ class Guard:
         """The text as an answer if it passes; counts it either way."""
         if text is None:
             return None
-        message = text.strip()
-        if isinstance(text, GivenUp):
-            attempts.given_up.add(message)
+        message = type(text)(text.strip())
         verdict = judge(message, reading.yesterday, reading.today)
         attempts.judged.append((message, verdict))
         for rule in verdict.failed:
@@ -176,7 +173,7 @@ class Guard:
             {
                 **entry,
                 "message": message,
-                "given_up": message in attempts.given_up,
+                "given_up": isinstance(message, GivenUp),
                 "failed": sorted(verdict.failed),
                 "verdict": verdict.to_dict(),
                 **served,

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from models.dtype import half_is_fast
+
 COLUMNS = 32768
 """Words a block: its logits stay in the cache while they are compared."""
 _ROUNDING = 2.0**-8
@@ -84,7 +86,8 @@ class Head:
                 and weight.dtype == torch.float32
                 and weight.numel() >= _SMALL
             )
-            screened = screened and self._measure().screened
+            # a processor that is slow at bfloat16 is so slow that timing it here would take minutes
+            screened = screened and half_is_fast() and self._measure().screened
         if screened and self._coarse is None:
             self._prepare()
         elif not screened:

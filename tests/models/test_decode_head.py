@@ -77,8 +77,17 @@ def test_a_product_that_breaks_the_bound_is_noticed():
     assert not made._bound_holds(hidden)
 
 
+def test_where_half_precision_is_slow_nothing_is_measured(monkeypatch):
+    monkeypatch.setattr(head, "_SMALL", 0)
+    monkeypatch.setattr(head, "_timings", {})
+    monkeypatch.setattr(head, "half_is_fast", lambda: False)
+    assert not Head(problem()[1]).screened
+    assert head.timings() == {}
+
+
 def test_the_choice_is_measured_once_for_each_head_and_recorded(monkeypatch):
     monkeypatch.setattr(head, "_SMALL", 0)
+    monkeypatch.setattr(head, "half_is_fast", lambda: True)
     monkeypatch.setattr(head, "_timings", {})
     _, weight = problem()
     first = Head(weight)
@@ -94,6 +103,7 @@ def test_the_choice_is_measured_once_for_each_head_and_recorded(monkeypatch):
 )
 def test_what_is_faster_and_keeps_to_the_bound_is_taken(monkeypatch, timing, taken):
     monkeypatch.setattr(head, "_SMALL", 0)
+    monkeypatch.setattr(head, "half_is_fast", lambda: True)
     monkeypatch.setattr(head, "_timings", {(333, 24, torch.get_num_threads()): head.Timing(*timing)})
     assert Head(problem()[1]).screened is taken
 
