@@ -22,6 +22,11 @@ def too_long(beginning: str, rubric: Rubric = DEFAULT_RUBRIC) -> bool:
     return len(whole(beginning)) > rubric.max_chars
 
 
+def too_short(message: str, rubric: Rubric = DEFAULT_RUBRIC) -> bool:
+    """Whether a message that is to end here would be shorter than it may be."""
+    return len(whole(message)) < rubric.min_chars
+
+
 def goes_wrong(beginning: str, yesterday: int, today: int, rubric: Rubric = DEFAULT_RUBRIC) -> str | None:
     """The first rule that the beginning of a message breaks with what it says, or None.
 

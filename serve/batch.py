@@ -104,7 +104,7 @@ def open_batch(chosen: Chosen, prompt: "PromptWriter", *, max_new_tokens: int, r
 
 def _drafts(tokenizer: Any) -> Drafts:
     """Guesses that begin with the written examples; what the service writes adds to them."""
-    drafts = Drafts()
+    drafts = Drafts(tokenizer.convert_tokens_to_ids(list("0123456789")))
     for notice in read_source(SOURCE):
         drafts.learn(tokenizer(notice.text, add_special_tokens=False)["input_ids"])
     return drafts

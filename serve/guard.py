@@ -108,36 +108,39 @@ class Guard:
         def ask(heat: float, held: bool) -> asyncio.Task[list[str]]:
             return asyncio.create_task(self.engine.generate(reading, heat, 1, held=held))
 
-        def retries() -> set[asyncio.Task[list[str]]]:
+        def ask_again() -> set[asyncio.Task[list[str]]]:
             return {ask(self.tries.temperature, held=True) for _ in range(self.tries.retries)}
 
-        async def passing(tasks: set[asyncio.Task[list[str]]]) -> Answer | None:
-            found = None
-            for task in tasks:
-                found = self._judged(reading, await _result(task, attempts), "retry", attempts) or found
-            return found
-
         first = ask(temperature, held=False)
-        waiting = retries() if self.tries.ahead else set()
-        every = {first, *waiting}
+        retries = ask_again() if self.tries.ahead else set()
+        every = {first, *retries}
+        found: Answer | None = None
         try:
             async with asyncio.timeout(self.tries.time_limit_s):
-                found = self._judged(reading, await _result(first, attempts), "model", attempts)
-                if not self.tries.ahead and found is None and attempts.error is None:
-                    waiting = retries()
-                    every |= waiting
-                while waiting and found is None:
+                waiting = set(every)
+                while first in waiting or (waiting and found is None):
                     done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                    found = await passing(done)
-                return found
+                    if first in done:
+                        passed = self._judged(reading, await _result(first, attempts), "model", attempts)
+                        if passed is not None:
+                            return passed
+                        if not self.tries.ahead and attempts.error is None:
+                            retries = ask_again()
+                            every, waiting = every | retries, waiting | retries
+                    for task in done - {first}:
+                        found = found or self._judged(reading, await _result(task, attempts), "retry", attempts)
+                    if found is not None:
+                        # one is enough, should the first answer fail
+                        for task in waiting - {first}:
+                            task.cancel()
+                        waiting &= {first}
         except TimeoutError:
             attempts.error = EngineTimeoutError(f"no answer that passes in {self.tries.time_limit_s:g} s")
-            # the first answer is late, but others may be there
-            return await passing({task for task in waiting if task.done()})
         finally:
             for task in every:
                 task.cancel()
             await asyncio.gather(*every, return_exceptions=True)
+        return found
 
     def _judged(self, reading: Reading, text: str | None, source: Source, attempts: _Attempts) -> Answer | None:
         """The text as an answer if it passes; counts it either way."""

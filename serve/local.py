@@ -25,7 +25,7 @@ from typing import Any
 from data.reading import Reading
 from models.decode import Look, Wanted
 from models.processes import take_cores
-from rewards.sofar import goes_wrong, too_long
+from rewards.sofar import goes_wrong, too_long, too_short
 from serve.batch import Batch, PromptWriter, open_batch
 from serve.choose import Chosen, choose_model
 from serve.engine import EngineError, GivenUp, held_figure
@@ -200,11 +200,11 @@ def _text(tokenizer: Any, wanted: Wanted) -> str:
     return GivenUp(text) if wanted.given_up else text
 
 
-def _look(reading: Reading, held: bool, beginning: str) -> Look | None:
-    """What is to become of an answer that begins so."""
-    if too_long(beginning):
+def _look(reading: Reading, held: bool, written: str, ended: bool) -> Look | None:
+    """What is to become of an answer that begins so, or ends."""
+    if too_long(written):
         return "stop"
-    if goes_wrong(beginning, reading.yesterday, reading.today) is None:
+    if goes_wrong(written, reading.yesterday, reading.today) is None and not (ended and too_short(written)):
         return None
     return "turn" if held else "stop"
 

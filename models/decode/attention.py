@@ -8,6 +8,8 @@ itself; the model runs as if it had no cache.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -76,6 +78,23 @@ class Prefill(Pass):
         self.values.append(value[0])
 
 
+@dataclass(frozen=True)
+class _New:
+    """Where the T tokens of a pass belong.
+
+    Attributes:
+        rows: of each, shape (T,).
+        places: in its row's slot, shape (T,).
+        square: of T, as many of each row, row by row, shape (size * count,).
+        flat: of ``square``'s entries those of the T tokens, shape (T,).
+    """
+
+    rows: torch.Tensor
+    places: torch.Tensor
+    square: torch.Tensor
+    flat: torch.Tensor
+
+
 class Slots(Pass):
     """Keys and values of the rows at work, and the pass that takes each of them some tokens further.
 
@@ -87,7 +106,6 @@ class Slots(Pass):
     """
 
     def __init__(self, prefill: Prefill, prefix: torch.Tensor, rows: int, room: int) -> None:
-        self.size = 0
         self._prefix = len(prefix)
         self._shared = [
             (keys.index_select(1, prefix), values.index_select(1, prefix))
@@ -97,9 +115,15 @@ class Slots(Pass):
         self._own = [
             tuple(kind.new_zeros(rows, kind.shape[0], room, kind.shape[2]) for kind in pair) for pair in self._shared
         ]
-        self.lengths = torch.zeros(rows, dtype=torch.long, device=prefix.device)
-        self._longest = 0
+        self._device, self._longest = prefix.device, 0
+        self._lengths: list[int] = []
+        """Positions that are taken in the slot of each row at work."""
         self._masks: dict[int | None, torch.Tensor] = {}
+
+    @property
+    def size(self) -> int:
+        """How many rows are at work."""
+        return len(self._lengths)
 
     @property
     def prefix(self) -> int:
@@ -122,33 +146,47 @@ class Slots(Pass):
         for own, keys, values in zip(self._own, prefill.keys, prefill.values, strict=True):
             own[0][slot, :, :length] = keys.index_select(1, nodes)
             own[1][slot, :, :length] = values.index_select(1, nodes)
-        self.lengths[slot] = length
-        self.size += 1
+        self._lengths.append(length)
 
     def remove(self, slot: int) -> None:
         """Take a row out; the last row moves into its slot."""
-        self.size -= 1
+        length = self._lengths.pop()
         if slot != self.size:
-            length = int(self.lengths[self.size])
             for pair in self._own:
                 for kind in pair:
                     kind[slot, :, :length] = kind[self.size, :, :length]
-            self.lengths[slot] = length
+            self._lengths[slot] = length
 
-    def begin(self, count: int = 1) -> torch.Tensor:
-        """Make room for the next ``count`` tokens of every row, before every pass; their positions (size, count)."""
-        device = self.lengths.device
-        new = self.lengths[: self.size, None] + torch.arange(count, device=device)
-        self.lengths[: self.size] += count
-        self._longest = int(self.lengths[: self.size].max())
+    def begin(self, counts: Sequence[int]) -> torch.Tensor:
+        """Make room for the next tokens of every row, before every pass; their positions, one row's behind another's.
+
+        Args:
+            counts: how many of each row, at least 1.
+
+        Returns:
+            Positions, shape (T,).
+        """
+        most = max(counts)
+        rows = [row for row, count in enumerate(counts) for _ in range(count)]
+        numbers = [number for count in counts for number in range(count)]
+        places = [self._lengths[row] + number for row, number in zip(rows, numbers, strict=True)]
+        # attention wants as many queries of every row: a row with fewer takes its last one again
+        square = [
+            end - max(1, count - number)
+            for end, count in zip(accumulate(counts), counts, strict=True)
+            for number in range(most)
+        ]
+        flat = [row * most + number for row, number in zip(rows, numbers, strict=True)]
+        self._lengths = [length + count for length, count in zip(self._lengths, counts, strict=True)]
+        self._longest = max(self._lengths)
         self._make_room(self._longest)
         self._masks.clear()
-        self._new = (torch.arange(self.size, device=device)[:, None], new)
-        return self._prefix + new
+        self._new = _New(*(torch.tensor(each, device=self._device) for each in (rows, places, square, flat)))
+        return self._prefix + self._new.places
 
     def cut(self, lengths: Sequence[int]) -> None:
         """Take back the last tokens of every row, down to so many behind the shared beginning."""
-        self.lengths[: self.size] = torch.tensor(lengths, device=self.lengths.device)
+        self._lengths = list(lengths)
 
     def attend(
         self,
@@ -160,44 +198,46 @@ class Slots(Pass):
         window: int | None,
     ) -> torch.Tensor:
         """Attention of a row's new tokens to the shared beginning and to the row's own up to themselves."""
-        size, longest = self.size, self._longest
-        rows, heads, count, width = query.shape
-        every, new = self._new
-        if (rows, count) != new.shape:
-            raise RuntimeError(f"{tuple(new.shape)} tokens at work met queries of shape {tuple(query.shape)}")
+        size, longest, new = self.size, self._longest, self._new
+        heads, width = query.shape[1], query.shape[3]
+        if query.shape[0] * query.shape[2] != len(new.rows):
+            raise RuntimeError(f"{len(new.rows)} tokens at work met queries of shape {tuple(query.shape)}")
         own_keys, own_values = self._own[layer]
-        own_keys[every, :, new] = key.transpose(1, 2)
-        own_values[every, :, new] = value.transpose(1, 2)
+        own_keys[new.rows, :, new.places] = key[0].transpose(0, 1)
+        own_values[new.rows, :, new.places] = value[0].transpose(0, 1)
         own_keys, own_values = own_keys[:size, :, :longest], own_values[:size, :, :longest]
         shared_keys, shared_values = self._shared[layer]
         kv_heads = key.shape[1]
-        grouped = query.reshape(size, kv_heads, -1, width)
+        # a token's queries stand together, so that with one key head nothing has to be moved from here on
+        square = query[0].transpose(0, 1).index_select(0, new.square)
+        grouped = square.view(size, -1, kv_heads, heads // kv_heads, width).transpose(1, 2).flatten(2, 3)
         queries = grouped.shape[2]
         # (kv heads, rows * queries, width): every row's queries meet the shared keys in one product
         folded = grouped.transpose(0, 1).reshape(kv_heads, size * queries, width)
         near = torch.matmul(grouped, own_keys.transpose(2, 3))
         far = torch.matmul(folded, shared_keys.transpose(1, 2)).view(kv_heads, size, queries, -1).transpose(0, 1)
         scores = torch.cat([far, near], dim=3).float().mul_(scaling)
-        scores.view(size, heads, count, -1).add_(self._mask(window))
+        scores.view(size, kv_heads, queries * kv_heads // heads, heads // kv_heads, -1).add_(self._mask(window))
         weights = scores.softmax(dim=3).to(query.dtype)
         far, near = weights.split([self._prefix, longest], dim=3)
         mixed = torch.matmul(near, own_values)
         far = far.transpose(0, 1).reshape(kv_heads, size * queries, -1)
         mixed += torch.matmul(far, shared_values).view(kv_heads, size, queries, -1).transpose(0, 1)
-        return mixed.view(size, heads, count, -1).transpose(1, 2)
+        mixed = mixed.view(size, kv_heads, -1, heads // kv_heads, width).transpose(1, 2).reshape(-1, heads, width)
+        return mixed.index_select(0, new.flat)[None]
 
     def _mask(self, window: int | None) -> torch.Tensor:
-        """Additive, shape (size, 1, count, P + longest)."""
+        """Additive, shape (size, 1, count, 1, P + longest)."""
         if window is not None and window >= self._prefix + self._longest:
             window = None
         if window not in self._masks:
-            key = torch.arange(self._prefix + self._longest, device=self.lengths.device)
-            own = self._prefix + self._new[1][:, :, None]
+            key = torch.arange(self._prefix + self._longest, device=self._device)
+            own = self._prefix + self._new.places[self._new.square].view(self.size, -1, 1)
             hidden = key > own
             if window is not None:
                 hidden |= key <= own - window
             mask = torch.zeros(hidden.shape, device=key.device).masked_fill_(hidden, float("-inf"))
-            self._masks[window] = mask[:, None]
+            self._masks[window] = mask[:, None, :, None]
         return self._masks[window]
 
     def _make_room(self, length: int) -> None:

@@ -25,7 +25,7 @@ class Figures:
     """
 
     def __init__(self, tokenizer: Any, words: Sequence[int]) -> None:
-        self._ids = list(words)
+        self._tokenizer, self._ids = tokenizer, list(words)
         texts = tokenizer.batch_decode([[token] for token in self._ids], clean_up_tokenization_spaces=False)
         self._texts = {row: text for row, text in enumerate(texts) if not _DIGITS.isdisjoint(text)}
         self._digits = {self._ids[row]: text for row, text in self._texts.items()}
@@ -40,6 +40,10 @@ class Figures:
                 self._masks.popitem(last=False)
         self._masks.move_to_end(key)
         return self._masks[key]
+
+    def tokens(self, figure: str) -> list[int]:
+        """What the figure is written with."""
+        return [int(token) for token in self._tokenizer(figure, add_special_tokens=False)["input_ids"]]
 
     def possible(self, figure: str, tokens: Sequence[int], guess: Sequence[int]) -> list[int]:
         """The beginning of ``guess`` that may follow ``tokens``."""

@@ -143,10 +143,7 @@ class LeanBody:
         cos, sin = rotation
         queries_keys = self._norm(every[:, :, :turned]).mul_(layer.heads)
         queries_keys = (queries_keys * cos).addcmul_(queries_keys.roll(self._width // 2, -1), sin)
-        query, key = (
-            part.transpose(1, 2).contiguous()
-            for part in queries_keys.split([self._query_heads, self._key_heads], dim=2)
-        )
+        query, key = (part.transpose(1, 2) for part in queries_keys.split([self._query_heads, self._key_heads], dim=2))
         value = every[:, :, turned:].transpose(1, 2)
         mixed = work.attend(number, query, key, value, layer.scaling, layer.window)
         return layer.out(mixed.reshape(rows, length, -1))

@@ -144,7 +144,7 @@ class Decoder:
             if not working:
                 continue
             started = time.perf_counter()
-            hidden = self._step(slots, [[row.tokens[-1]] for row in working])[:, 0]
+            hidden = self._step(slots, [[row.tokens[-1]] for row in working])
             _append(working, self._named(choose(hidden, working)), stops)
             _share(working, started)
             for slot in reversed(range(len(working))):
@@ -169,9 +169,9 @@ class Decoder:
         return prefill, paths, hidden[torch.stack([path[-1] for path in paths])]
 
     def _step(self, slots: Slots, tokens: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Hidden states behind each of L next tokens of the N rows at work, shape (N, L, H)."""
-        positions = slots.begin(len(tokens[0]))
-        return self._pass(slots, torch.tensor(tokens), positions)
+        """Hidden states behind each of the T next tokens of the rows at work, shape (T, H), the first row's first."""
+        positions = slots.begin([len(row) for row in tokens])
+        return self._pass(slots, torch.tensor([[token for row in tokens for token in row]]), positions[None])[0]
 
     def _pass(self, work: Pass, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         out = self._body(

@@ -4,7 +4,9 @@ What all prompts begin with is computed once, when the stream is made; an answer
 prompt. Answers that join together and share more than that (samples of one reading) share it here too.
 """
 
+import heapq
 import operator
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -14,7 +16,7 @@ import numpy as np
 import torch
 
 from models.decode.attention import Pass, Prefill, Slots
-from models.decode.draft import Drafts
+from models.decode.draft import MOST, Drafts, Guess
 from models.decode.figures import Figures
 from models.decode.lean import LeanBody, Product
 from models.decode.loop import Decoder
@@ -22,10 +24,8 @@ from models.decode.sampling import draw
 from models.decode.wanted import Turning, Wanted
 from models.trie.layout import Trie, build_trie
 
-_GUESSES = 4
-"""Tokens guessed for an answer at most."""
-_PLACES = 8
-"""Tokens computed in a pass up to which guesses are worth their time; more answers than half of it get none."""
+_PLACES = 24
+"""Tokens computed in a pass up to which guesses are worth their time."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,14 @@ class _Place:
     @property
     def banned(self) -> set[int]:
         return set() if self.guessed else self.wanted.banned.get(len(self.wanted.tokens), set())
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A token that was chosen, and the logits (V,) that it was chosen by, if an answer may want them again."""
+
+    token: int
+    logits: torch.Tensor | None = None
 
 
 class Joining(Prefill):
@@ -194,12 +202,12 @@ class Stream(Decoder):
         paths = [torch.from_numpy(path).to(self._device) for path in trie.rows]
         hidden = self._pass(work, torch.from_numpy(trie.tokens)[None], torch.from_numpy(trie.depth + prefix)[None])[0]
         for wanted in joining:
-            count = self._max_new_tokens + _GUESSES
+            count = self._max_new_tokens + MOST
             wanted.numbers = torch.rand(count, dtype=torch.float64, generator=self._generator).tolist()
         places = [_Place(wanted) for wanted in joining]
         chosen = self._choose(places, hidden[torch.stack([path[-1] for path in paths])])
-        for wanted, token, path in zip(joining, chosen, paths, strict=True):
-            self._append(wanted, token)
+        for wanted, choice, path in zip(joining, chosen, paths, strict=True):
+            self._append(wanted, choice)
             if not self._done(wanted):
                 self._slots.admit(work, path)
                 self._working.append(wanted)
@@ -207,18 +215,15 @@ class Stream(Decoder):
 
     def _go_on(self) -> list[Wanted]:
         """One step: every answer's next token, and those behind it as far as they were guessed right."""
-        answers = [(wanted, self._guess(wanted)) for wanted in self._working]
-        width = 1 + max(len(guess) for _, guess in answers)
-        tokens = [[wanted.tokens[-1], *guess, *[0] * (width - 1 - len(guess))] for wanted, guess in answers]
-        hidden = self._step(self._slots, tokens)
+        answers = list(zip(self._working, self._guesses(), strict=True))
         places = [_Place(wanted, guess[:known]) for wanted, guess in answers for known in range(len(guess) + 1)]
-        where = [row * width + known for row, (_, guess) in enumerate(answers) for known in range(len(guess) + 1)]
-        chosen = iter(self._choose(places, hidden.flatten(0, 1)[where]))
+        hidden = self._step(self._slots, [[wanted.tokens[-1], *guess] for wanted, guess in answers])
+        chosen = iter(self._choose(places, hidden))
         for wanted, guess in answers:
             next_ones = [next(chosen) for _ in range(len(guess) + 1)]
-            right = sum(takewhile(bool, map(operator.eq, next_ones, guess)))
-            for token in next_ones[: right + 1]:
-                if self._done(wanted) or self._append(wanted, token):
+            right = sum(takewhile(bool, map(operator.eq, (choice.token for choice in next_ones), guess)))
+            for choice in next_ones[: right + 1]:
+                if self._done(wanted) or self._append(wanted, choice):
                     break
         # the key of an answer's last token is computed with the next one
         self._slots.cut([len(wanted.prompt) - len(self._prefix) + len(wanted.tokens) - 1 for wanted in self._working])
@@ -226,39 +231,65 @@ class Stream(Decoder):
         self.leave(done)
         return done
 
-    def _guess(self, wanted: Wanted) -> list[int]:
-        """Tokens that may follow, as many as are worth checking beside this number of answers."""
+    def _guesses(self) -> list[list[int]]:
+        """For every answer at work the tokens that may follow, the likeliest of all as far as there are places."""
         if self._drafts is None:
-            return []
-        guess = self._drafts.guess(wanted.tokens, min(_GUESSES, _PLACES // len(self._working) - 1))
-        return guess if wanted.figure is None else self._figures.possible(wanted.figure, wanted.tokens, guess)
+            return [[] for _ in self._working]
+        every = [self._guessed(self._drafts, wanted) for wanted in self._working]
+        ranked = (
+            (-guess.chance, ahead, row) for row, guesses in enumerate(every) for ahead, guess in enumerate(guesses)
+        )
+        taken = Counter(row for _, _, row in heapq.nsmallest(_PLACES - len(every), ranked))
+        return [[guess.token for guess in guesses[: taken[row]]] for row, guesses in enumerate(every)]
 
-    def _append(self, wanted: Wanted, token: int) -> bool:
-        """Whether the answer turned back instead."""
-        wanted.tokens.append(token)
-        wanted.finished = token in self._stops
-        return self._turning.look(wanted)
+    def _guessed(self, drafts: Drafts, wanted: Wanted) -> list[Guess]:
+        banned = wanted.banned.get(len(wanted.tokens), ())
+        if wanted.figure is None:
+            return drafts.guess(wanted.tokens, banned=banned)
+        guesses = drafts.guess(wanted.tokens, self._figures.tokens(wanted.figure), banned)
+        possible = self._figures.possible(wanted.figure, wanted.tokens, [guess.token for guess in guesses])
+        return guesses[: len(possible)]
 
-    def _choose(self, places: Sequence["_Place"], hidden: torch.Tensor) -> list[int]:
+    def _append(self, wanted: Wanted, choice: _Choice) -> bool:
+        """Whether the answer turned back instead; it then has another word at that place."""
+        turned = False
+        while True:
+            if wanted.look is not None and choice.logits is not None and self._turning.begins(wanted, choice.token):
+                wanted.logits[len(wanted.tokens)] = choice.logits.clone()  # not all that it is a part of
+            wanted.tokens.append(choice.token)
+            wanted.finished = choice.token in self._stops
+            if not self._turning.look(wanted):
+                return turned
+            logits = wanted.logits[len(wanted.tokens)]
+            turned, [choice] = True, self._pick([_Place(wanted)], logits[None])
+
+    def _choose(self, places: Sequence[_Place], hidden: torch.Tensor) -> list[_Choice]:
         """The next token at every place, for hidden states of shape (N, H)."""
+        plain = not any(
+            place.wanted.temperature or place.wanted.figure is not None or place.wanted.look for place in places
+        )
+        if plain:
+            words = [int(word) for word in self.head.best(hidden)]
+            return [_Choice(token) for token in self._named(words)]
+        return self._pick(places, self._logits(hidden))
+
+    def _pick(self, places: Sequence[_Place], logits: torch.Tensor) -> list[_Choice]:
+        """The next token at every place, for logits of shape (N, V)."""
+        every, logits = logits, logits.clone()
+        for row, place in enumerate(places):
+            if place.wanted.figure is not None:
+                mask = self._figures.mask(place.wanted.figure, place.tokens).to(logits.device)
+                logits[row].masked_fill_(~mask, float("-inf"))
+            for token in place.banned:
+                logits[row, self._row[token]] = float("-inf")
         heat = torch.tensor([place.wanted.temperature for place in places])
         hot = heat > 0
-        held = {row: place.wanted.figure for row, place in enumerate(places) if place.wanted.figure is not None}
-        bans = [(row, self._row[token]) for row, place in enumerate(places) for token in place.banned]
-        if not hot.any() and not held and not bans:
-            return self._named([int(word) for word in self.head.best(hidden)])
-        logits = self._logits(hidden)
-        for row, figure in held.items():
-            mask = self._figures.mask(figure, places[row].tokens).to(logits.device)
-            logits[row].masked_fill_(~mask, float("-inf"))
-        for row, word in bans:
-            logits[row, word] = float("-inf")
         chosen = logits.argmax(1).cpu()
         if hot.any():
             numbers = torch.tensor([place.number for place in places], dtype=torch.float64)[hot]
             where = hot.to(logits.device)
             chosen[hot] = draw(logits[where], heat[hot, None].to(logits.device), numbers).cpu()
-        return self._named([int(word) for word in chosen])
+        return list(map(_Choice, self._named([int(word) for word in chosen]), every))
 
     def _done(self, wanted: Wanted) -> bool:
         return wanted.finished or wanted.given_up or len(wanted.tokens) >= self._max_new_tokens

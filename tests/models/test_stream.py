@@ -6,6 +6,7 @@ import torch
 from data.reading import Reading
 from data.splits import cells
 from models.decode import Drafts, LeanBody, Stream, Wanted, can_be_lean, use_half
+from models.decode.draft import MOST, Guess
 from models.generate import generate_notices, stop_ids
 from models.merge import merged_copy
 from models.template import prompt_ids
@@ -99,9 +100,9 @@ def test_greedy_answers_do_not_depend_on_who_joins_when(model, tokenizer, rows, 
 
 
 def passes_of(stream, wanted, together):
-    """Rows and tokens a row of every pass that the answers take after they joined."""
+    """Tokens of each row in every pass that the answers take after they joined."""
     passes, step = [], stream._step
-    stream._step = lambda slots, tokens: passes.append((len(tokens), len(tokens[0]))) or step(slots, tokens)
+    stream._step = lambda slots, tokens: passes.append([len(row) for row in tokens]) or step(slots, tokens)
     run(stream, wanted, together)
     return passes
 
@@ -123,19 +124,31 @@ def test_guesses_change_no_answer(model, tokenizer, rows, together, window):
     second = passes_of(stream_of(model, tokenizer, rows, drafts=drafts), again, together)
     assert [each.tokens for each in guessed] == [each.tokens for each in plain]
     assert [each.tokens for each in again] == [each.tokens for each in plain]
-    assert {width for _, width in without} == {1}
-    assert 1 < max(width for _, width in second) <= 5
-    assert max(count * width for count, width in second if width > 1) <= 8
+    assert {count for counts in without for count in counts} == {1}
+    assert max(map(max, second)) > 1
+    assert any(len(set(counts)) > 1 for counts in second) == (rows > 1), "rows must differ in how much is guessed"
     assert len(second) < len(first) < len(without)
     if rows == 1:  # most is known by now; another answer may have spoilt a context in between
         assert len(second) < 0.6 * len(without)
 
 
-def test_a_wrong_guess_changes_no_answer(model, tokenizer):
-    class Wrong(Drafts):
-        def guess(self, tokens, count):
-            return [(tokens[-1] + 1 + number) % 100 for number in range(count)]
+class Wrong(Drafts):
+    """Is sure of what will not come."""
 
+    def guess(self, tokens, number=(), banned=()):
+        return [Guess((tokens[-1] + 1 + ahead) % 100, 1.0) for ahead in range(MOST)]
+
+
+@pytest.mark.parametrize(("rows", "most"), [(1, 1 + MOST), (4, 24), (30, 30)])
+def test_guesses_take_the_places_that_are_left(model, tokenizer, rows, most):
+    passes = passes_of(
+        stream_of(model, tokenizer, rows, drafts=Wrong()), [*wanted_of(tokenizer), *wanted_of(tokenizer)], rows
+    )
+    assert max(map(sum, passes)) == most
+    assert max(map(max, passes)) <= 1 + MOST
+
+
+def test_a_wrong_guess_changes_no_answer(model, tokenizer):
     plain, guessed = wanted_of(tokenizer, 1.0), wanted_of(tokenizer, 1.0)
     run(stream_of(model, tokenizer, 3), plain, 3)
     run(stream_of(model, tokenizer, 3, drafts=Wrong()), guessed, 3)

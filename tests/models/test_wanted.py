@@ -1,6 +1,7 @@
 """Answers that turn back where they go wrong."""
 
 import pytest
+import torch
 
 from models.decode import Drafts
 from models.decode.wanted import BANS, TURNS, Turning, Wanted
@@ -25,12 +26,19 @@ class Words:
 def written(*tokens, wrong="높아", finished=False, banned=None, look="turn", turns=0):
     asked = []
 
-    def looked(text):
+    def looked(text, ended):
         asked.append(text)
+        assert ended == finished
         return look if wrong in text else None
 
-    wanted = Wanted([9], 0.0, None, looked, list(tokens), finished, banned=banned or {}, turns=turns)
-    return wanted, Turning(Words(), range(len(WORDS))).look(wanted), asked
+    turning = Turning(Words(), range(len(WORDS)))
+    wanted = Wanted([9], 0.0, None, looked, banned=banned or {}, turns=turns)
+    for place, token in enumerate(tokens):
+        if turning.begins(wanted, token):
+            wanted.logits[place] = torch.tensor([place])
+        wanted.tokens.append(token)
+    wanted.finished = finished
+    return wanted, turning.look(wanted), asked
 
 
 def test_at_the_end_of_a_word_it_turns_back_to_before_the_word():
@@ -40,6 +48,7 @@ def test_at_the_end_of_a_word_it_turns_back_to_before_the_word():
     assert wanted.tokens == [DEGREES]
     assert wanted.banned == {1: {HIGH}}
     assert wanted.turns == 1
+    assert sorted(wanted.logits) == [0, 1]  # the other word is chosen by those of the one before it
 
 
 def test_inside_a_word_nobody_is_asked():
@@ -87,9 +96,20 @@ def test_a_place_with_enough_bans_is_left_for_the_word_ahead_of_it():
     assert wanted.banned == {1: {MORE, LOW}}
 
 
+def test_the_first_word_may_be_another_too():
+    wanted, turned, _ = written(HIGH, AH, BLANK)
+    assert turned
+    assert (wanted.tokens, wanted.banned) == ([], {0: {HIGH}})
+
+
 def test_where_no_other_word_is_left_the_answer_is_given_up():
-    for tokens, turns in (((HIGH, AH, BLANK), 0), ((DEGREES, HIGH, AH, BLANK), TURNS)):
-        wanted, turned, _ = written(*tokens, turns=turns)
+    spoilt = set(range(100, 100 + BANS))
+    for tokens, turns, banned in (
+        ((HIGH, AH, BLANK), 0, {0: spoilt}),
+        ((DEGREES, HIGH, AH, BLANK), 0, {0: spoilt, 1: spoilt}),
+        ((DEGREES, HIGH, AH, BLANK), TURNS, {}),
+    ):
+        wanted, turned, _ = written(*tokens, turns=turns, banned=banned)
         assert not turned
         assert wanted.given_up
         assert wanted.tokens == list(tokens[:-1])
@@ -99,7 +119,7 @@ def test_where_no_other_word_is_left_the_answer_is_given_up():
 def test_who_begins_anew_has_forgotten_everything():
     wanted, _, _ = written(DEGREES, HIGH, AH, MORE)
     wanted.begin_anew()
-    assert (wanted.tokens, wanted.finished, wanted.banned, wanted.turns) == ([], False, {}, 0)
+    assert (wanted.tokens, wanted.finished, wanted.banned, wanted.turns, wanted.logits) == ([], False, {}, 0, {})
     wanted, _, _ = written(DEGREES, HIGH, AH, MORE, look="stop")
     wanted.begin_anew()
     assert not wanted.given_up
@@ -118,7 +138,7 @@ def test_answers_that_turn_back_beside_others_that_do_not(model, tokenizer, rows
     words = [word for text in texts(tokenizer, free) for word in text.split(" ")[1:-1] if len(word) > 1]
     unwanted = max(set(words), key=words.count)
 
-    def look(text):
+    def look(text, ended):
         return "turn" if unwanted in text else None
 
     turning, beside = answers(look)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from data.reading import Reading
 from data.source import SOURCE, read_source
 from rewards.judge import judge
-from rewards.sofar import goes_wrong, too_long
+from rewards.sofar import goes_wrong, too_long, too_short
 from serve.fallback import fallback_notice
 
 
@@ -42,6 +42,12 @@ def test_a_beginning_that_is_longer_than_a_notice_may_be():
     assert not too_long("가" * 70 + " ")
     assert too_long("가" * 71)
     assert not too_long(unicodedata.normalize("NFD", "가" * 70))
+
+
+def test_a_message_that_would_end_shorter_than_a_notice_may_be():
+    assert too_short("가" * 39 + "  ")
+    assert not too_short("가" * 40)
+    assert too_short(unicodedata.normalize("NFD", "가" * 39))
 
 
 def right_notices():

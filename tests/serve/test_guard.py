@@ -115,6 +115,14 @@ def test_retries_still_running_are_given_up_once_one_passes(guarded):
     assert engine.cancelled == 4
 
 
+def test_a_retry_that_passes_ends_the_others_while_the_first_answer_is_still_written(guarded):
+    answer, lines, engine, _ = guarded(
+        lambda reading, heat, call: {1: 0.3, 2: right(reading)}.get(call, 60.0), retries=3, limit=20.0
+    )
+    # what was waited for goes out, and nothing else was
+    assert (answer.source, answer.attempts, engine.cancelled, lines) == ("model", 2, 2, [])
+
+
 def test_an_error_is_forgotten_when_the_engine_answers_again(tmp_path):
     engine = FakeEngine(lambda reading, heat, call: EngineError("refused") if call == 1 else WRONG)
     guard = Guard(engine, Journal(tmp_path / "j", 10**6), Metrics(), Tries(0, 0.7, True, 5.0))

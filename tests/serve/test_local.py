@@ -138,6 +138,7 @@ def test_held_answers_go_to_the_batch_with_their_figure(slow):
     run(engine, scenario)
     assert batch.figures == {(3, None), (3, "7"), (-8, "8")}
     assert batch.looks == {(3, "stop"), (3, "turn"), (-8, "turn")}
+    assert batch.ends == batch.looks, "one that would end too short goes on, too"
 
 
 def test_what_cannot_be_loaded_is_said_where_the_engine_is_made():
@@ -157,6 +158,7 @@ class Slow:
         self.joined: list[list[int]] = []
         self.figures: set[tuple[int, str | None]] = set()
         self.looks: set[tuple[int, str | None]] = set()
+        self.ends: set[tuple[int, str | None]] = set()
         self.go = threading.Semaphore(0)
         self.fails = False
 
@@ -172,7 +174,9 @@ class Slow:
         if joining:
             self.joined.append([wanted.prompt for wanted in joining])
             self.figures |= {(wanted.prompt, wanted.figure) for wanted in joining}
-            self.looks |= {(wanted.prompt, wanted.look("오늘은 9도 올라")) for wanted in joining}
+            self.looks |= {(wanted.prompt, wanted.look("오늘은 9도 올라", False)) for wanted in joining}
+            self.ends |= {(wanted.prompt, wanted.look("공원으로 나오세요.", True)) for wanted in joining}
+            assert not any(wanted.look("공원으로 나오세요.", False) for wanted in joining)
         self.go.acquire(timeout=20)
         if self.fails:
             raise RuntimeError("no memory")
