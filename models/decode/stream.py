@@ -1,13 +1,13 @@
 """Decoding without an end: answers join a batch at work and leave it at any time, each with its own temperature.
 
-What all prompts begin with is computed once, when the stream is made; an answer that joins costs the rest of its
-prompt. Answers that join together and share more than that (samples of one reading) share it here too.
+What all prompts begin with is computed once, when the stream is made, and the rest of a prompt when its first answer
+joins: a later one that has the same prompt (a sample of the same reading) finds it there.
 """
 
 import heapq
 import operator
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -26,6 +26,8 @@ from models.trie.layout import Trie, build_trie
 
 _PLACES = 24
 """Tokens computed in a pass up to which guesses are worth their time."""
+_PROMPTS = 64
+"""Prompts that are kept, those that nobody joined with for the longest time going first."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,15 @@ class Joining(Prefill):
         return self._masks[window]
 
 
+@dataclass(frozen=True)
+class _Prompt:
+    """What was computed of a prompt: its nodes in a pass, shape (R,), and the hidden state behind it, shape (H,)."""
+
+    work: Joining
+    nodes: torch.Tensor
+    hidden: torch.Tensor
+
+
 class Stream(Decoder):
     """A batch that is never closed. Not for several threads at once.
 
@@ -154,6 +165,7 @@ class Stream(Decoder):
             prefill, paths, _ = self._prefill([self._prefix])
             self._slots = Slots(prefill, paths[0], rows, max_new_tokens)
         self._working: list[Wanted] = []
+        self._prompts: OrderedDict[tuple[int, ...], _Prompt] = OrderedDict()
 
     @property
     def free(self) -> int:
@@ -197,21 +209,33 @@ class Stream(Decoder):
         for wanted in joining:
             if list(wanted.prompt[:prefix]) != self._prefix or len(wanted.prompt) <= prefix:
                 raise ValueError("a prompt must begin with the stream's prefix and go on behind it")
-        trie = build_trie([wanted.prompt[prefix:] for wanted in joining])
-        work = Joining(trie, self._slots)
-        paths = [torch.from_numpy(path).to(self._device) for path in trie.rows]
-        hidden = self._pass(work, torch.from_numpy(trie.tokens)[None], torch.from_numpy(trie.depth + prefix)[None])[0]
+        self._read({tuple(wanted.prompt): None for wanted in joining}.keys() - self._prompts.keys())
+        prompts = [self._prompts[tuple(wanted.prompt)] for wanted in joining]
         for wanted in joining:
             count = self._max_new_tokens + MOST
             wanted.numbers = torch.rand(count, dtype=torch.float64, generator=self._generator).tolist()
-        places = [_Place(wanted) for wanted in joining]
-        chosen = self._choose(places, hidden[torch.stack([path[-1] for path in paths])])
-        for wanted, choice, path in zip(joining, chosen, paths, strict=True):
+            self._prompts.move_to_end(tuple(wanted.prompt))
+        while len(self._prompts) > _PROMPTS:
+            self._prompts.popitem(last=False)
+        chosen = self._choose(list(map(_Place, joining)), torch.stack([prompt.hidden for prompt in prompts]))
+        for wanted, choice, prompt in zip(joining, chosen, prompts, strict=True):
             self._append(wanted, choice)
             if not self._done(wanted):
-                self._slots.admit(work, path)
+                self._slots.admit(prompt.work, prompt.nodes)
                 self._working.append(wanted)
         return [wanted for wanted in joining if self._done(wanted)]
+
+    def _read(self, prompts: Collection[tuple[int, ...]]) -> None:
+        """Compute what prompts have behind the shared beginning, all in one pass."""
+        if not prompts:
+            return
+        prefix = len(self._prefix)
+        trie = build_trie([prompt[prefix:] for prompt in prompts])
+        work = Joining(trie, self._slots)
+        hidden = self._pass(work, torch.from_numpy(trie.tokens)[None], torch.from_numpy(trie.depth + prefix)[None])[0]
+        for prompt, path in zip(prompts, trie.rows, strict=True):
+            nodes = torch.from_numpy(path).to(self._device)
+            self._prompts[prompt] = _Prompt(work, nodes, hidden[nodes[-1]])
 
     def _go_on(self) -> list[Wanted]:
         """One step: every answer's next token, and those behind it as far as they were guessed right."""
