@@ -34,8 +34,10 @@ class Engine(Protocol):
     Attributes:
         name: of the model, e.g. ``embedded:gemma-3-270m``.
         run_id: of the run whose adapter it serves, or None for a base model or a remote one.
+        few: while no more requests are answered at once, several answers to each cost the others little.
     """
 
+    few: int
     name: str
     run_id: str | None
 

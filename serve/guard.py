@@ -48,7 +48,8 @@ class Tries:
     Attributes:
         retries: further samples, which the engine holds to the change where it can.
         temperature: of the samples, whatever the request asks for: they are there to find one that passes.
-        ahead: begin them along with the first answer, not after it.
+        ahead: begin them along with the first answer, not after it. While more requests are answered at once than the
+            engine's ``few``, they begin after it, and one after the other.
         time_limit_s: for everything together.
     """
 
@@ -82,6 +83,7 @@ class Guard:
         """Why the engine gave no answer when it was last asked, or None."""
         self._heard = time.monotonic()
         self._journal, self._metrics = journal, metrics
+        self._answering = 0
 
     @property
     def silent_s(self) -> float:
@@ -96,7 +98,11 @@ class Guard:
             temperature: of the first answer, 0 for greedy.
         """
         attempts = _Attempts()
-        found = await self._from_engine(reading, temperature, attempts)
+        self._answering += 1
+        try:
+            found = await self._from_engine(reading, temperature, attempts)
+        finally:
+            self._answering -= 1
         answer = found or self._template(reading, len(attempts.judged))
         self._keep(reading, temperature, attempts, answer)
         self._metrics.answers.labels(answer.source).inc()
@@ -108,25 +114,31 @@ class Guard:
         def ask(heat: float, held: bool) -> asyncio.Task[list[str]]:
             return asyncio.create_task(self.engine.generate(reading, heat, 1, held=held))
 
+        few, left = self._answering <= self.engine.few, self.tries.retries
+        ahead = self.tries.ahead and few
+
         def ask_again() -> set[asyncio.Task[list[str]]]:
-            return {ask(self.tries.temperature, held=True) for _ in range(self.tries.retries)}
+            nonlocal left
+            count = left if few else min(left, 1)
+            left -= count
+            tasks = {ask(self.tries.temperature, held=True) for _ in range(count)}
+            every.update(tasks)
+            return tasks
 
         first = ask(temperature, held=False)
-        retries = ask_again() if self.tries.ahead else set()
-        every = {first, *retries}
+        every = {first}
+        waiting = set(every)
         found: Answer | None = None
         try:
             async with asyncio.timeout(self.tries.time_limit_s):
-                waiting = set(every)
+                if ahead:
+                    waiting |= ask_again()
                 while first in waiting or (waiting and found is None):
                     done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                     if first in done:
                         passed = self._judged(reading, await _result(first, attempts), "model", attempts)
                         if passed is not None:
                             return passed
-                        if not self.tries.ahead and attempts.error is None:
-                            retries = ask_again()
-                            every, waiting = every | retries, waiting | retries
                     for task in done - {first}:
                         found = found or self._judged(reading, await _result(task, attempts), "retry", attempts)
                     if found is not None:
@@ -134,6 +146,8 @@ class Guard:
                         for task in waiting - {first}:
                             task.cancel()
                         waiting &= {first}
+                    elif not waiting and attempts.error is None:
+                        waiting = ask_again()
         except TimeoutError:
             attempts.error = EngineTimeoutError(f"no answer that passes in {self.tries.time_limit_s:g} s")
         finally:

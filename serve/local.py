@@ -76,6 +76,8 @@ class LocalEngine:
         give_up: end answers that are not held at the word where they go wrong.
     """
 
+    few = 4
+
     def __init__(self, make: Callable[[], Work], give_up: bool = True) -> None:
         self._give_up = give_up
         self._numbers = itertools.count()

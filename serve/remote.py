@@ -34,6 +34,7 @@ class RemoteEngine:
         ValueError: ``base_url`` is no HTTP address.
     """
 
+    few = 64
     run_id: str | None = None
 
     def __init__(self, base_url: str, model: str, api_key: str | None, timeout_s: float, max_tokens: int = 64) -> None:

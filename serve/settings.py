@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     """After so long a template notice is served."""
     retries: int = Field(default=2, ge=0, le=64)
     """Further samples when the first answer fails; the local engine holds them to the true change."""
-    retry_temperature: float = Field(default=0.5, gt=0, le=2)
+    retry_temperature: float = Field(default=0.4, gt=0, le=2)
     retry_ahead: bool = True
     """Begin the retries along with the first answer instead of after it: sooner there, more work when it passes."""
     give_up: bool = True

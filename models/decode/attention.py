@@ -71,6 +71,12 @@ class Prefill(Pass):
         self._keep(layer, key, value)
         return attend(query, key, value, self._layout, scaling, window)
 
+    def of(self, nodes: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Keys and values of some nodes, shape (R,): copies, one a layer, shape (key heads, R, width) each."""
+        return [keys.index_select(1, nodes) for keys in self.keys], [
+            values.index_select(1, nodes) for values in self.values
+        ]
+
     def _keep(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> None:
         if layer != len(self.keys):
             raise CannotDecodeError(f"layer {layer} attends after {len(self.keys)} others")
@@ -107,10 +113,7 @@ class Slots(Pass):
 
     def __init__(self, prefill: Prefill, prefix: torch.Tensor, rows: int, room: int) -> None:
         self._prefix = len(prefix)
-        self._shared = [
-            (keys.index_select(1, prefix), values.index_select(1, prefix))
-            for keys, values in zip(prefill.keys, prefill.values, strict=True)
-        ]
+        self._shared = list(zip(*prefill.of(prefix), strict=True))
         # Zeros, not whatever the memory holds: a masked position still takes part with weight 0.
         self._own = [
             tuple(kind.new_zeros(rows, kind.shape[0], room, kind.shape[2]) for kind in pair) for pair in self._shared
@@ -134,18 +137,18 @@ class Slots(Pass):
         """A layer's keys and values of the shared beginning, shape (key heads, P, width) each."""
         return self._shared[layer]
 
-    def admit(self, prefill: Prefill, nodes: torch.Tensor) -> None:
+    def admit(self, keys: Sequence[torch.Tensor], values: Sequence[torch.Tensor]) -> None:
         """Put one more row to work, in the slot behind the others.
 
         Args:
-            prefill: the pass that holds its prompt.
-            nodes: the prompt's nodes behind the shared beginning, shape (R,).
+            keys: of its prompt behind the shared beginning, see :meth:`Prefill.of`.
+            values: likewise.
         """
-        slot, length = self.size, len(nodes)
+        slot, length = self.size, keys[0].shape[1]
         self._make_room(length + 1)
-        for own, keys, values in zip(self._own, prefill.keys, prefill.values, strict=True):
-            own[0][slot, :, :length] = keys.index_select(1, nodes)
-            own[1][slot, :, :length] = values.index_select(1, nodes)
+        for own, key, value in zip(self._own, keys, values, strict=True):
+            own[0][slot, :, :length] = key
+            own[1][slot, :, :length] = value
         self._lengths.append(length)
 
     def remove(self, slot: int) -> None:

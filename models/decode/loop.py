@@ -139,7 +139,7 @@ class Decoder:
             assert slots is not None
             while waiting and len(working) < rows:
                 next_row = waiting.popleft()
-                slots.admit(next_row.prefill, next_row.nodes)
+                slots.admit(*next_row.prefill.of(next_row.nodes))
                 working.append(next_row.row)
             if not working:
                 continue

@@ -7,7 +7,7 @@ joins: a later one that has the same prompt (a sample of the same reading) finds
 import heapq
 import operator
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -24,7 +24,7 @@ from models.decode.sampling import draw
 from models.decode.wanted import Turning, Wanted
 from models.trie.layout import Trie, build_trie
 
-_PLACES = 24
+_PLACES = 32
 """Tokens computed in a pass up to which guesses are worth their time."""
 _PROMPTS = 64
 """Prompts that are kept, those that nobody joined with for the longest time going first."""
@@ -107,10 +107,16 @@ class Joining(Prefill):
 
 @dataclass(frozen=True)
 class _Prompt:
-    """What was computed of a prompt: its nodes in a pass, shape (R,), and the hidden state behind it, shape (H,)."""
+    """What was computed of a prompt behind the shared beginning.
 
-    work: Joining
-    nodes: torch.Tensor
+    Attributes:
+        keys: one a layer, see :meth:`models.decode.attention.Prefill.of`.
+        values: likewise.
+        hidden: the state behind it, shape (H,).
+    """
+
+    keys: Sequence[torch.Tensor]
+    values: Sequence[torch.Tensor]
     hidden: torch.Tensor
 
 
@@ -209,7 +215,9 @@ class Stream(Decoder):
         for wanted in joining:
             if list(wanted.prompt[:prefix]) != self._prefix or len(wanted.prompt) <= prefix:
                 raise ValueError("a prompt must begin with the stream's prefix and go on behind it")
-        self._read({tuple(wanted.prompt): None for wanted in joining}.keys() - self._prompts.keys())
+        self._read(
+            [prompt for prompt in dict.fromkeys(tuple(each.prompt) for each in joining) if prompt not in self._prompts]
+        )
         prompts = [self._prompts[tuple(wanted.prompt)] for wanted in joining]
         for wanted in joining:
             count = self._max_new_tokens + MOST
@@ -221,11 +229,11 @@ class Stream(Decoder):
         for wanted, choice, prompt in zip(joining, chosen, prompts, strict=True):
             self._append(wanted, choice)
             if not self._done(wanted):
-                self._slots.admit(prompt.work, prompt.nodes)
+                self._slots.admit(prompt.keys, prompt.values)
                 self._working.append(wanted)
         return [wanted for wanted in joining if self._done(wanted)]
 
-    def _read(self, prompts: Collection[tuple[int, ...]]) -> None:
+    def _read(self, prompts: Sequence[tuple[int, ...]]) -> None:
         """Compute what prompts have behind the shared beginning, all in one pass."""
         if not prompts:
             return
@@ -235,7 +243,7 @@ class Stream(Decoder):
         hidden = self._pass(work, torch.from_numpy(trie.tokens)[None], torch.from_numpy(trie.depth + prefix)[None])[0]
         for prompt, path in zip(prompts, trie.rows, strict=True):
             nodes = torch.from_numpy(path).to(self._device)
-            self._prompts[prompt] = _Prompt(work, nodes, hidden[nodes[-1]])
+            self._prompts[prompt] = _Prompt(*work.of(nodes), hidden[nodes[-1]].clone())
 
     def _go_on(self) -> list[Wanted]:
         """One step: every answer's next token, and those behind it as far as they were guessed right."""

@@ -7,6 +7,7 @@ from data.reading import Reading
 from data.splits import cells
 from models.decode import Drafts, LeanBody, Stream, Wanted, can_be_lean, use_half
 from models.decode.draft import MOST, Guess
+from models.decode.stream import Joining
 from models.generate import generate_notices, stop_ids
 from models.merge import merged_copy
 from models.template import prompt_ids
@@ -139,10 +140,12 @@ class Wrong(Drafts):
         return [Guess((tokens[-1] + 1 + ahead) % 100, 1.0) for ahead in range(MOST)]
 
 
-@pytest.mark.parametrize(("rows", "most"), [(1, 1 + MOST), (4, 24), (30, 30)])
+@pytest.mark.parametrize(("rows", "most"), [(1, 1 + MOST), (4, 32), (40, 40)])
 def test_guesses_take_the_places_that_are_left(model, tokenizer, rows, most):
     passes = passes_of(
-        stream_of(model, tokenizer, rows, drafts=Wrong()), [*wanted_of(tokenizer), *wanted_of(tokenizer)], rows
+        stream_of(model, tokenizer, rows, drafts=Wrong()),
+        [*wanted_of(tokenizer), *wanted_of(tokenizer), *wanted_of(tokenizer)],
+        rows,
     )
     assert max(map(sum, passes)) == most
     assert max(map(max, passes)) <= 1 + MOST
@@ -153,6 +156,28 @@ def test_a_wrong_guess_changes_no_answer(model, tokenizer):
     run(stream_of(model, tokenizer, 3), plain, 3)
     run(stream_of(model, tokenizer, 3, drafts=Wrong()), guessed, 3)
     assert [each.tokens for each in guessed] == [each.tokens for each in plain]
+
+
+def test_a_prompt_is_computed_once(model, tokenizer, monkeypatch):
+    stream, read = stream_of(model, tokenizer, 3), []
+    inner = stream._pass
+    monkeypatch.setattr(
+        stream,
+        "_pass",
+        lambda work, *rest: read.append(len(rest[0][0]) * isinstance(work, Joining)) or inner(work, *rest),
+    )
+    monkeypatch.setattr("models.decode.stream._PROMPTS", 4)
+    wanted, expected = wanted_of(tokenizer)[:5], expected_of(model, tokenizer)
+    for answers in ([wanted[0], *wanted_of(tokenizer)[:2]], [wanted[1]], wanted[2:]):
+        run(stream, answers, 3)
+    assert sum(map(bool, read)) == 2, "two readings in one pass, the second again in none, three in one"
+    assert texts(tokenizer, wanted) == expected[:5]
+    assert len(stream._prompts) == 4
+    again = [wanted_of(tokenizer)[index] for index in (4, 0)]
+    read.clear()
+    run(stream, again, 1)
+    assert sum(map(bool, read)) == 1, "the first is forgotten"
+    assert texts(tokenizer, again) == [expected[4], expected[0]]
 
 
 @pytest.mark.parametrize("window", [5, 70, 75])

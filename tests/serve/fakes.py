@@ -18,6 +18,7 @@ def right(reading: Reading) -> str:
 class FakeEngine:
     """Gives the answers of ``say(reading, temperature, number of the call)``; a number of seconds is waited first."""
 
+    few = 64
     name, run_id = "fake", "sft-20260101-000000-abcdef"
 
     def __init__(self, say: Callable[[Reading, float, int], "str | EngineError | float"]) -> None:

@@ -123,6 +123,25 @@ def test_a_retry_that_passes_ends_the_others_while_the_first_answer_is_still_wri
     assert (answer.source, answer.attempts, engine.cancelled, lines) == ("model", 2, 2, [])
 
 
+def test_in_a_crowd_retries_come_one_after_the_other_and_after_the_first_answer(tmp_path):
+    engine = FakeEngine(lambda *_: WRONG)
+    engine.few = 2
+    guard = Guard(engine, Journal(tmp_path / "j", 10**6), Metrics(), Tries(2, 0.7, True, 20.0))
+    readings = [Reading(10, 20), Reading(10, 21), Reading(10, 22)]
+
+    async def scenario():
+        return await asyncio.gather(*(guard.answer(reading, 0.0) for reading in readings))
+
+    assert [(answer.source, answer.attempts) for answer in asyncio.run(scenario())] == [("template", 3)] * 3
+    calls = [(reading.today, held) for (reading, _), held in zip(engine.calls, engine.held, strict=True)]
+    # the third is one too many for all of its answers to be begun at once
+    assert [held for today, held in calls if today == 22] == [False, True, True]
+    assert calls[:7] == [(20, False), (20, True), (20, True), (21, False), (21, True), (21, True), (22, False)]
+    assert calls[7:] == [(22, True), (22, True)]
+    asyncio.run(guard.answer(readings[2], 0.0))
+    assert engine.held[-3:] == [False, True, True], "alone again"
+
+
 def test_an_error_is_forgotten_when_the_engine_answers_again(tmp_path):
     engine = FakeEngine(lambda reading, heat, call: EngineError("refused") if call == 1 else WRONG)
     guard = Guard(engine, Journal(tmp_path / "j", 10**6), Metrics(), Tries(0, 0.7, True, 5.0))
