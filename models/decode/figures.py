@@ -29,6 +29,7 @@ class Figures:
         texts = tokenizer.batch_decode([[token] for token in self._ids], clean_up_tokenization_spaces=False)
         self._texts = {row: text for row, text in enumerate(texts) if not _DIGITS.isdisjoint(text)}
         self._digits = {self._ids[row]: text for row, text in self._texts.items()}
+        self._written: dict[str, list[int]] = {}
         self._masks: OrderedDict[tuple[str, str], torch.Tensor] = OrderedDict()
 
     def mask(self, figure: str, tokens: Sequence[int]) -> torch.Tensor:
@@ -43,7 +44,10 @@ class Figures:
 
     def tokens(self, figure: str) -> list[int]:
         """What the figure is written with."""
-        return [int(token) for token in self._tokenizer(figure, add_special_tokens=False)["input_ids"]]
+        if figure not in self._written:
+            ids = self._tokenizer(figure, add_special_tokens=False)["input_ids"]
+            self._written[figure] = [int(token) for token in ids]
+        return self._written[figure]
 
     def possible(self, figure: str, tokens: Sequence[int], guess: Sequence[int]) -> list[int]:
         """The beginning of ``guess`` that may follow ``tokens``."""
