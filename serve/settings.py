@@ -65,7 +65,8 @@ class Settings(BaseSettings):
     """Further samples when the first answer fails; the local engine holds them to the true change."""
     retry_temperature: float = Field(default=0.4, gt=0, le=2)
     retry_ahead: bool = True
-    """Begin the retries along with the first answer instead of after it: sooner there, more work when it passes."""
+    """Begin the retries along with the first answer instead of after it: sooner there, more work when it passes. In a
+    crowd they begin after it all the same."""
     give_up: bool = True
     """End a first answer at the word where it goes wrong; false writes it whole, for the journal. Local engine only."""
     max_requests: int = Field(default=64, ge=1)

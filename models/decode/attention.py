@@ -211,22 +211,23 @@ class Slots(Pass):
         own_keys, own_values = own_keys[:size, :, :longest], own_values[:size, :, :longest]
         shared_keys, shared_values = self._shared[layer]
         kv_heads = key.shape[1]
+        groups = heads // kv_heads
         # a token's queries stand together, so that with one key head nothing has to be moved from here on
         square = query[0].transpose(0, 1).index_select(0, new.square)
-        grouped = square.view(size, -1, kv_heads, heads // kv_heads, width).transpose(1, 2).flatten(2, 3)
+        grouped = square.view(size, -1, kv_heads, groups, width).transpose(1, 2).flatten(2, 3)
         queries = grouped.shape[2]
         # (kv heads, rows * queries, width): every row's queries meet the shared keys in one product
         folded = grouped.transpose(0, 1).reshape(kv_heads, size * queries, width)
         near = torch.matmul(grouped, own_keys.transpose(2, 3))
         far = torch.matmul(folded, shared_keys.transpose(1, 2)).view(kv_heads, size, queries, -1).transpose(0, 1)
         scores = torch.cat([far, near], dim=3).float().mul_(scaling)
-        scores.view(size, kv_heads, queries * kv_heads // heads, heads // kv_heads, -1).add_(self._mask(window))
+        scores.view(size, kv_heads, queries // groups, groups, -1).add_(self._mask(window))
         weights = scores.softmax(dim=3).to(query.dtype)
         far, near = weights.split([self._prefix, longest], dim=3)
         mixed = torch.matmul(near, own_values)
         far = far.transpose(0, 1).reshape(kv_heads, size * queries, -1)
         mixed += torch.matmul(far, shared_values).view(kv_heads, size, queries, -1).transpose(0, 1)
-        mixed = mixed.view(size, kv_heads, -1, heads // kv_heads, width).transpose(1, 2).reshape(-1, heads, width)
+        mixed = mixed.view(size, kv_heads, -1, groups, width).transpose(1, 2).reshape(-1, heads, width)
         return mixed.index_select(0, new.flat)[None]
 
     def _mask(self, window: int | None) -> torch.Tensor:

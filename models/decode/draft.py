@@ -14,7 +14,7 @@ LENGTHS = (4, 3, 2, 1)
 KEPT = 2**15
 """Contexts that are remembered, those not met for the longest time going first."""
 LEAST = 0.3
-"""Of the chance that a guess is right with all before it: a position of a pass costs the tenth of an answer's step."""
+"""A guess that is less likely to be right, with all before it, costs more time than it saves (docs/serving.md)."""
 MOST = 8
 """Guesses ahead at most."""
 _BEGINNING, _NUMBER = -1, -2

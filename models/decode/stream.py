@@ -275,7 +275,7 @@ class Stream(Decoder):
         return [[guess.token for guess in guesses[: taken[row]]] for row, guesses in enumerate(every)]
 
     def _guessed(self, drafts: Drafts, wanted: Wanted) -> list[Guess]:
-        banned = wanted.banned.get(len(wanted.tokens), ())
+        banned = _Place(wanted).banned
         if wanted.figure is None:
             return drafts.guess(wanted.tokens, banned=banned)
         guesses = drafts.guess(wanted.tokens, self._figures.tokens(wanted.figure), banned)
